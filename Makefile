@@ -1,0 +1,78 @@
+# What a user types. Everything is done by the lab's command (lab/cmd/lab);
+# this file only builds that and says what there is.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+cache := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/hybrid-lab
+lab := $(cache)/bin/lab
+
+# The settings are part of every compiled package's key in Go's cache: the same
+# for programs and tests, so that nothing is compiled twice (see lab/build).
+export CGO_ENABLED := 0
+export GOFLAGS := -buildvcs=false
+export GOWORK := off
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: command ## start the lab and build the hybrid cloud in it
+	@$(lab) up
+
+.PHONY: preview
+preview: command ## show what `make up` would change
+	@$(lab) preview
+
+.PHONY: destroy
+destroy: command ## `pulumi destroy`: remove the hybrid cloud, and stop the lab
+	@$(lab) destroy
+
+.PHONY: down
+down: command ## remove everything that the lab has created; keep the caches
+	@$(lab) down
+
+.PHONY: clean
+clean: command ## `make down`, and remove the caches too
+	@$(lab) clean
+
+.PHONY: status
+status: command ## show the lab's machines
+	@$(lab) status
+
+.PHONY: env
+env: command ## print shell settings: eval "$$(make -s env)"
+	@$(lab) env
+
+.PHONY: test
+test: lint unit e2e ## run all tests, with a real `pulumi up` in the lab
+
+# The lab is prepared first because that shows progress while the large SDK
+# packages compile, which `go vet` and `go test` don't.
+.PHONY: prepare
+prepare: command
+	@$(lab) prepare
+
+.PHONY: lint
+lint: prepare
+	go vet ./...
+	cd lab && go vet ./...
+	cd lab && go tool staticcheck ./...
+	go -C lab build -o $(cache)/bin/staticcheck honnef.co/go/tools/cmd/staticcheck && $(cache)/bin/staticcheck ./...
+
+.PHONY: unit
+unit: prepare
+	go test ./...
+	cd lab && go test $$(go list ./... | grep -v /e2e$$)
+
+.PHONY: e2e
+e2e: prepare
+	cd lab && go test -count=1 -timeout 75m -v ./e2e
+
+# The go command finds out by itself whether there is something to build.
+.PHONY: command
+command:
+	@command -v go >/dev/null || { echo "no Go on the PATH: install Go 1.26 or newer (https://go.dev/doc/install) and try again" >&2; exit 1; }
+	@[ -x $(lab) ] || echo "• build the lab's command (the first time takes about a minute)" >&2
+	@cd lab && go build $(if $(wildcard $(lab)),,-v) -o $(lab) ./cmd/lab

@@ -1,0 +1,275 @@
+package clouds
+
+import (
+	"embed"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// scripts run on machines. They are idempotent: an update runs them again, and
+// so does an update after one that was killed half-way.
+//
+//go:embed scripts/*.sh
+var scripts embed.FS
+
+// bootstrap turns machines into a Kubernetes cluster by remote commands.
+//
+// Per machine: first-contact → prepare. Then on the control plane init →
+// admin-conf, and for each worker token (on the control plane) → join (on the
+// worker). Last, member waits for each node to be Ready and, for workers, takes
+// it out of the cluster when it is deleted.
+//
+// Each command's trigger is the ID of the one before it, the first one's is the
+// ID of its machine, and each is deleted before it is replaced. So a new machine
+// redoes its commands, and the old node has left the cluster by then: otherwise
+// the deletion of the old member would remove the new node, which has the same
+// name.
+type bootstrap struct {
+	*site
+	key pulumi.StringOutput // SSH private key
+}
+
+// host is a machine that has been contacted.
+type host struct {
+	*Node
+	// hostKey is the machine's public SSH host key.
+	hostKey pulumi.StringOutput
+	// prepared can run kubeadm.
+	prepared *remote.Command
+}
+
+// step is a script to be run on a machine.
+type step struct {
+	// script is the file's name, without .sh, and the end of the resource's.
+	script string
+	// of is the node that the step is about, if not the one it runs on.
+	of *Node
+	// params are assigned to shell variables before the script begins.
+	params pulumi.StringMap
+	// after is the step's trigger: it is redone when one of these is replaced.
+	after []pulumi.CustomResource
+	// leaves says that the script also has something to do on deletion.
+	leaves bool
+	// secret says that the output is secret.
+	secret  bool
+	timeout string
+	options []pulumi.ResourceOption
+}
+
+// kubernetes sets up Kubernetes on the nodes, the control plane first. It returns
+// the administrator's kubeconfig as kubeadm wrote it, and the resource that
+// stands for the cluster's life.
+func (b *bootstrap) kubernetes(nodes []*Node) (adminConf pulumi.StringOutput, identity pulumi.Resource, err error) {
+	var hosts []*host
+	for _, n := range nodes {
+		h, err := b.prepare(n)
+		if err != nil {
+			return adminConf, nil, err
+		}
+		hosts = append(hosts, h)
+	}
+	control := hosts[0]
+	init, err := b.init(control)
+	if err != nil {
+		return adminConf, nil, err
+	}
+	conf, err := b.run(control, step{
+		script: "admin-conf", after: []pulumi.CustomResource{init}, secret: true, timeout: "10m",
+		params: pulumi.StringMap{"PUBLIC": control.PublicAddress},
+	})
+	if err != nil {
+		return adminConf, nil, err
+	}
+	if _, err := b.run(control, step{
+		script: "member", after: []pulumi.CustomResource{init}, timeout: "15m",
+		params: pulumi.StringMap{"NODE": pulumi.String(control.Name), "TOKEN_ID": pulumi.String("")},
+	}); err != nil {
+		return adminConf, nil, err
+	}
+	for _, worker := range hosts[1:] {
+		if err := b.join(control, init, worker); err != nil {
+			return adminConf, nil, err
+		}
+	}
+	return pulumi.ToSecret(conf.Stdout).(pulumi.StringOutput), init, nil
+}
+
+// prepare meets a machine and makes it fit for kubeadm.
+func (b *bootstrap) prepare(n *Node) (*host, error) {
+	// The only connection that trusts whoever answers: user-data holds no secret
+	// host key that could be pinned from the start. It carries nothing secret
+	// either, and asks for the key that all later connections insist on.
+	h := &host{Node: n}
+	contact, err := b.run(h, step{script: "first-contact", after: []pulumi.CustomResource{n.VM}, timeout: "20m"})
+	if err != nil {
+		return nil, err
+	}
+	h.hostKey = contact.Stdout
+	h.prepared, err = b.run(h, step{
+		script: "prepare", after: []pulumi.CustomResource{contact}, timeout: "20m",
+		params: pulumi.StringMap{
+			"VERSION":        pulumi.String(b.args.KubernetesVersion),
+			"MIRROR":         pulumi.String(b.args.RegistryMirror),
+			"NODE_LOCAL_NET": pulumi.String(NodeLocalCIDR.String()),
+		},
+	})
+	return h, err
+}
+
+// init creates the cluster on its control plane.
+func (b *bootstrap) init(control *host) (*remote.Command, error) {
+	documents := pulumi.All(control.PrivateAddress, control.PublicAddress).ApplyT(func(v []any) (string, error) {
+		return initDocuments(b.cluster, b.args, control.Name, v[0].(string), v[1].(string))
+	}).(pulumi.StringOutput)
+	return b.run(control, step{
+		script: "init", after: []pulumi.CustomResource{control.prepared}, timeout: "15m",
+		params: pulumi.StringMap{"CONFIG": documents},
+	})
+}
+
+// join makes a worker part of the cluster. Every join has a token of its own:
+// tokens live for a day, and a node may be added next month.
+func (b *bootstrap) join(control *host, init *remote.Command, worker *host) error {
+	token, err := b.run(control, step{
+		script: "token", of: worker.Node, secret: true, timeout: "5m",
+		after:  []pulumi.CustomResource{init, worker.VM},
+		params: pulumi.StringMap{"NODE": pulumi.String(worker.Name)},
+	})
+	if err != nil {
+		return err
+	}
+	printed := pulumi.ToSecret(token.Stdout).(pulumi.StringOutput)
+	config := pulumi.All(printed, worker.PrivateAddress).ApplyT(func(v []any) (string, error) {
+		t, err := parseTicket(v[0].(string))
+		if err != nil {
+			return "", err
+		}
+		return joinDocument(b.args, worker.Name, v[1].(string), t)
+	}).(pulumi.StringOutput)
+	joined, err := b.run(worker, step{
+		script: "join", after: []pulumi.CustomResource{worker.prepared, token}, timeout: "15m",
+		params: pulumi.StringMap{
+			"NODE":      pulumi.String(worker.Name),
+			"CONFIG":    config,
+			"CA_HASH":   ticketPart(printed, func(t ticket) string { return t.caHash }),
+			"TOKEN_URN": token.URN().ToStringOutput(),
+		},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = b.run(control, step{
+		script: "member", of: worker.Node, leaves: true, timeout: "15m",
+		after: []pulumi.CustomResource{joined},
+		params: pulumi.StringMap{
+			"NODE":     pulumi.String(worker.Name),
+			"TOKEN_ID": ticketPart(printed, ticket.id),
+		},
+		// A node need not leave a cluster that goes away, or has gone: init is
+		// deleted with its machine, and when a new machine takes its place.
+		options: []pulumi.ResourceOption{pulumi.DeletedWith(init)},
+	})
+	return err
+}
+
+// ticketPart takes something out of what kubeadm printed.
+func ticketPart(printed pulumi.StringOutput, part func(ticket) string) pulumi.StringOutput {
+	return printed.ApplyT(func(s string) (string, error) {
+		t, err := parseTicket(s)
+		return part(t), err
+	}).(pulumi.StringOutput)
+}
+
+// run runs a step on a host.
+func (b *bootstrap) run(h *host, s step) (*remote.Command, error) {
+	if s.of == nil {
+		s.of = h.Node
+	}
+	var triggers pulumi.Array
+	for _, r := range s.after {
+		triggers = append(triggers, r.ID())
+	}
+	stdin := s.params.ToStringMapOutput().ApplyT(func(params map[string]string) (string, error) {
+		return compose(s.script, params)
+	}).(pulumi.StringOutput)
+	args := &remote.CommandArgs{
+		Connection: b.connection(h),
+		Create:     pulumi.String(shell(h.user, s.script, "create")),
+		Stdin:      stdin,
+		Triggers:   triggers,
+		Logging:    remote.LoggingStderr,
+		// sshd takes no environment by default, and output may be secret.
+		AddPreviousOutputInEnv: pulumi.Bool(false),
+	}
+	options := append([]pulumi.ResourceOption{
+		pulumi.Parent(b.parent),
+		pulumi.DependsOn([]pulumi.Resource{h.attached}),
+		pulumi.DeleteBeforeReplace(true),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: s.timeout, Update: s.timeout, Delete: "5m"}),
+	}, s.options...)
+	if s.leaves {
+		args.Delete = pulumi.String(shell(h.user, s.script, "delete"))
+	}
+	if s.secret {
+		args.Logging = remote.LoggingNone
+		options = append(options, pulumi.AdditionalSecretOutputs([]string{"stdout", "stderr"}))
+	}
+	return remote.NewCommand(b.ctx, s.of.Name+"-"+s.script, args, options...)
+}
+
+// shell is the command line that reads a script from standard input. It names
+// the step, for error messages quote it.
+func shell(user, script, verb string) string {
+	command := "sh -s " + script + " " + verb
+	if user != "root" {
+		command = "sudo -n " + command
+	}
+	return command
+}
+
+// compose is a script with what it needs: the library and the parameters. All of
+// it goes over standard input, for parameters may be secret and so must never
+// appear on a command line.
+func compose(script string, params map[string]string) (string, error) {
+	library, err := scripts.ReadFile("scripts/lib.sh")
+	if err != nil {
+		return "", err
+	}
+	body, err := scripts.ReadFile("scripts/" + script + ".sh")
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	text.Write(library)
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		fmt.Fprintf(&text, "%s=%s\n", name, quote(params[name]))
+	}
+	text.Write(body)
+	return text.String(), nil
+}
+
+// quote makes one word of the shell's language.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// connection leads to a host. Before the host's key is known it is generous, for
+// a machine takes minutes to boot: refused connections are tried again within
+// 5 s, unanswered ones after PerDialTimeout.
+func (b *bootstrap) connection(h *host) remote.ConnectionArgs {
+	c := remote.ConnectionArgs{
+		Host:           h.PublicAddress,
+		User:           pulumi.String(h.user),
+		PrivateKey:     b.key,
+		DialErrorLimit: pulumi.Int(100),
+		PerDialTimeout: pulumi.Int(10),
+	}
+	if h.hostKey != (pulumi.StringOutput{}) {
+		c.HostKey = h.hostKey
+		c.DialErrorLimit = pulumi.Int(12)
+	}
+	return c
+}

@@ -1,0 +1,220 @@
+package clouds
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
+	"github.com/pulumi/pulumi-tls/sdk/v5/go/tls"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// ClusterArgs says what a cluster is to be. The settings have been validated
+// before: a cluster trusts them.
+type ClusterArgs struct {
+	// Mandatory.
+
+	// Cloud is one of Names.
+	Cloud string
+	// Region is the cloud's own name of a region, such as lon1.
+	Region string
+	// NetworkCIDR holds the machines' private addresses, ServiceCIDR the
+	// cluster's services, PodCIDR the pods of every cluster of the mesh.
+	NetworkCIDR, ServiceCIDR, PodCIDR netip.Prefix
+	// AdminCIDRs may use SSH and the Kubernetes API.
+	AdminCIDRs []netip.Prefix
+	// KubernetesVersion is exact, as kubeadm prints it: v1.35.4.
+	KubernetesVersion string
+	// Workers is the number of worker nodes, at least one.
+	Workers int
+
+	// Defaulted, each cloud in its own way.
+
+	// Zone is where in the region the machines run (AWS and GCE only).
+	Zone string
+	// ControlPlaneType and WorkerType are the cloud's names of machine types.
+	ControlPlaneType, WorkerType string
+	// Image is what machines boot from: a slug, an AMI or an image family.
+	Image string
+
+	// Optional.
+
+	// RegistryMirror serves every container image, if it is set:
+	// http(s)://host[:port].
+	RegistryMirror string
+	// Kubeadm is merged over the generated kubeadm documents.
+	Kubeadm KubeadmOverrides
+}
+
+// Node is a machine of a cluster.
+type Node struct {
+	// Name is the machine's and the Kubernetes node's: <cluster>-<number>.
+	Name string
+	// PublicAddress is static: others reach the node here.
+	PublicAddress pulumi.StringOutput
+	// PrivateAddress is the node's address in its cluster's network.
+	PrivateAddress pulumi.StringOutput
+	// EgressAddress is where the node's connections seem to come from.
+	EgressAddress pulumi.StringOutput
+	// VM is the machine itself.
+	VM pulumi.CustomResource
+
+	// attached must exist before PublicAddress leads to the machine.
+	attached pulumi.Resource
+	// user may log in by SSH: root, or one who may use sudo.
+	user string
+}
+
+// Cluster is a Kubernetes cluster: one control plane and its workers.
+type Cluster struct {
+	pulumi.ResourceState
+
+	Name, Cloud, Region string
+	// Nodes are all machines, the control plane first.
+	Nodes []*Node
+	// Kubeconfig gives full rights; its context is the cluster's name. Secret.
+	Kubeconfig pulumi.StringOutput
+	// SSHUser and SSHPrivateKey (OpenSSH format, secret) open every node.
+	SSHUser       string
+	SSHPrivateKey pulumi.StringOutput
+	// Provider makes Kubernetes objects in the cluster.
+	Provider *kubernetes.Provider
+	// Identity is replaced when the cluster is made anew: what lives in the
+	// cluster is DeletedWith it, since it needs no deletion of its own then.
+	Identity pulumi.Resource
+}
+
+// ControlPlane returns the node that runs the Kubernetes API.
+func (c *Cluster) ControlPlane() *Node { return c.Nodes[0] }
+
+// cloud makes what a cluster needs on one cloud. Its methods are called in this
+// order: each may use what the ones before have made.
+type cloud interface {
+	// defaults fills in what the cluster's arguments leave open.
+	defaults()
+	// login makes the cloud's explicit provider.
+	login() error
+	network() error
+	firewall(rules []Rule) error
+	sshKey(public pulumi.StringInput) error
+	// address allocates the static public address of a node to come.
+	address(node string) error
+	machine(node, machineType string) (*Node, error)
+}
+
+// NewCluster makes a cluster named name. The name is the prefix of all its
+// resources, its Kubernetes name and its kubeconfig's context.
+func NewCluster(ctx *pulumi.Context, name string, args *ClusterArgs, opts ...pulumi.ResourceOption) (*Cluster, error) {
+	c := &Cluster{Name: name, Cloud: args.Cloud, Region: args.Region}
+	if err := ctx.RegisterComponentResource("hybrid:clouds:Cluster", name, c, opts...); err != nil {
+		return nil, fmt.Errorf("cluster %q: %w", name, err)
+	}
+	if err := c.build(ctx, *args); err != nil {
+		return nil, fmt.Errorf("cluster %q: %w", name, err)
+	}
+	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{
+		"nodes":      c.Addresses(),
+		"kubeconfig": c.Kubeconfig,
+	})
+}
+
+func (c *Cluster) build(ctx *pulumi.Context, args ClusterArgs) error {
+	s := &site{ctx: ctx, cluster: c.Name, args: &args, parent: c}
+	cl, err := newCloud(s)
+	if err != nil {
+		return err
+	}
+	cl.defaults()
+	if err := c.provision(s, cl); err != nil {
+		return err
+	}
+	b := &bootstrap{site: s, key: c.SSHPrivateKey}
+	adminConf, identity, err := b.kubernetes(c.Nodes)
+	if err != nil {
+		return err
+	}
+	c.Identity = identity
+	return c.connect(s, adminConf)
+}
+
+// provision makes network and machines, in the same order on every cloud.
+func (c *Cluster) provision(s *site, cl cloud) error {
+	// Every cluster has a key of its own: DigitalOcean takes the same public key
+	// only once per account, and a stolen one opens one cluster only.
+	key, err := tls.NewPrivateKey(s.ctx, s.named("ssh"), &tls.PrivateKeyArgs{Algorithm: pulumi.String("ED25519")}, pulumi.Parent(c))
+	if err != nil {
+		return err
+	}
+	c.SSHPrivateKey = pulumi.ToSecret(key.PrivateKeyOpenssh).(pulumi.StringOutput)
+	if err := cl.login(); err != nil {
+		return err
+	}
+	if err := cl.network(); err != nil {
+		return err
+	}
+	if err := cl.firewall(ClusterRules()); err != nil {
+		return err
+	}
+	// The clouds give the key back without the newline at its end.
+	public := key.PublicKeyOpenssh.ApplyT(strings.TrimSpace).(pulumi.StringOutput)
+	if err := cl.sshKey(public); err != nil {
+		return err
+	}
+	// All addresses first: certificates and firewalls elsewhere name them before
+	// the machines exist.
+	names := nodeNames(c.Name, s.args.Workers)
+	for _, node := range names {
+		if err := cl.address(node); err != nil {
+			return err
+		}
+	}
+	for i, node := range names {
+		machineType := s.args.WorkerType
+		if i == 0 {
+			machineType = s.args.ControlPlaneType
+		}
+		n, err := cl.machine(node, machineType)
+		if err != nil {
+			return err
+		}
+		c.Nodes = append(c.Nodes, n)
+	}
+	c.SSHUser = c.Nodes[0].user
+	return nil
+}
+
+// connect makes the kubeconfig and the Kubernetes provider.
+func (c *Cluster) connect(s *site, adminConf pulumi.StringOutput) error {
+	c.Kubeconfig = pulumi.ToSecret(pulumi.All(adminConf, c.ControlPlane().PublicAddress).ApplyT(
+		func(v []any) (string, error) {
+			return AdminKubeconfig(c.Name, v[0].(string), v[1].(string))
+		})).(pulumi.StringOutput)
+	provider, err := kubernetes.NewProvider(s.ctx, s.named("kubernetes"), &kubernetes.ProviderArgs{
+		Kubeconfig: c.Kubeconfig,
+		// Renewed certificates must not replace the provider, for that replaces
+		// every object in the cluster; a new control plane must, for its
+		// cluster is empty.
+		ClusterIdentifier:     pulumi.Sprintf("%s/%s", c.Name, c.ControlPlane().VM.ID()),
+		EnableServerSideApply: pulumi.Bool(true),
+		// Objects of a dead cluster are gone: refresh and destroy must not
+		// insist on asking it.
+		DeleteUnreachable: pulumi.Bool(true),
+	}, pulumi.Parent(c))
+	c.Provider = provider
+	return err
+}
+
+// Addresses describes the nodes for a stack's outputs.
+func (c *Cluster) Addresses() pulumi.Array {
+	var nodes pulumi.Array
+	for _, n := range c.Nodes {
+		nodes = append(nodes, pulumi.Map{
+			"name":           pulumi.String(n.Name),
+			"publicAddress":  n.PublicAddress,
+			"privateAddress": n.PrivateAddress,
+			"egressAddress":  n.EgressAddress,
+		})
+	}
+	return nodes
+}

@@ -1,0 +1,84 @@
+package clouds
+
+import (
+	"net/netip"
+	"strconv"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Protocol is what all clouds' firewalls can express: DigitalOcean's know no
+// others.
+type Protocol string
+
+// The protocols.
+const (
+	TCP  Protocol = "tcp"
+	UDP  Protocol = "udp"
+	ICMP Protocol = "icmp"
+)
+
+// Source says who may connect.
+type Source int
+
+// The sources.
+const (
+	// FromAdmins is ClusterArgs.AdminCIDRs.
+	FromAdmins Source = iota
+	// FromNodes is the cluster's own machines, by their private addresses.
+	FromNodes
+)
+
+// Rule opens ports of every node of a cluster. What no rule opens is closed;
+// nodes themselves may connect to anywhere.
+type Rule struct {
+	// Name is part of resource names: at most 16 characters.
+	Name     string
+	Protocol Protocol
+	// FromPort to ToPort are open, both included; zero with ICMP.
+	FromPort, ToPort int
+	From             Source
+	// Purpose says what the port serves.
+	Purpose string
+}
+
+// Ports is the range as clouds write it: "22" or "6783-6784".
+func (r Rule) Ports() string {
+	if r.FromPort == r.ToPort {
+		return strconv.Itoa(r.FromPort)
+	}
+	return strconv.Itoa(r.FromPort) + "-" + strconv.Itoa(r.ToPort)
+}
+
+// Ports that Kubernetes listens on, see
+// https://kubernetes.io/docs/reference/networking/ports-and-protocols/.
+const (
+	sshPort     = 22
+	apiPort     = 6443
+	kubeletPort = 10250
+)
+
+// ClusterRules are the least that a cluster works with. etcd, scheduler and
+// controller manager are not among them: with one control plane they are only
+// spoken to from the machine itself.
+func ClusterRules() []Rule {
+	return []Rule{
+		{"ssh", TCP, sshPort, sshPort, FromAdmins, "SSH: set up and repair machines"},
+		{"api", TCP, apiPort, apiPort, FromAdmins, "Kubernetes API: kubectl and Pulumi"},
+		{"api-nodes", TCP, apiPort, apiPort, FromNodes, "Kubernetes API: kubelets and pods"},
+		{"kubelet", TCP, kubeletPort, kubeletPort, FromNodes, "kubelet: logs, exec and metrics by way of the API"},
+		{"icmp-nodes", ICMP, 0, 0, FromNodes, "ICMP: path MTU discovery and ping"},
+	}
+}
+
+// anywhere is every IPv4 address.
+const anywhere = "0.0.0.0/0"
+
+// prefixes renders ranges for a resource.
+func prefixes(ranges []netip.Prefix) pulumi.StringArray {
+	var out pulumi.StringArray
+	for _, p := range ranges {
+		out = append(out, pulumi.String(p.String()))
+	}
+	return out
+}

@@ -1,0 +1,133 @@
+package clouds
+
+import (
+	"github.com/pulumi/pulumi-gcp/sdk/v7/go/gcp"
+	"github.com/pulumi/pulumi-gcp/sdk/v7/go/gcp/compute"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// google makes clusters of Compute Engine instances.
+type google struct {
+	*site
+	vpc       *compute.Network
+	subnet    *compute.Subnetwork
+	public    pulumi.StringInput
+	addresses map[string]*compute.Address
+	// first must exist before machines do: the firewall's rules.
+	first []pulumi.Resource
+}
+
+func (g *google) defaults() {
+	// Some regions have no zone a; each has a zone b.
+	setDefault(&g.args.Zone, g.args.Region+"-b")
+	setDefault(&g.args.ControlPlaneType, "e2-medium")
+	setDefault(&g.args.WorkerType, "e2-medium")
+	setDefault(&g.args.Image, "ubuntu-os-cloud/ubuntu-2404-lts-amd64")
+}
+
+func (g *google) login() (err error) {
+	g.provider, err = gcp.NewProvider(g.ctx, g.named(GCE), &gcp.ProviderArgs{
+		Project:     g.plain("gcp", "project"),
+		Region:      pulumi.String(g.args.Region),
+		Zone:        pulumi.String(g.args.Zone),
+		Credentials: g.secret("gcp", "credentials"),
+		AccessToken: g.secret("gcp", "accessToken"),
+	}, pulumi.Parent(g.parent))
+	return err
+}
+
+func (g *google) network() (err error) {
+	g.vpc, err = compute.NewNetwork(g.ctx, g.named("network"), &compute.NetworkArgs{
+		AutoCreateSubnetworks: pulumi.Bool(false),
+	}, g.opts()...)
+	if err != nil {
+		return err
+	}
+	g.subnet, err = compute.NewSubnetwork(g.ctx, g.named("subnet"), &compute.SubnetworkArgs{
+		Network: g.vpc.ID(), IpCidrRange: pulumi.String(g.args.NetworkCIDR.String()), Region: pulumi.String(g.args.Region),
+	}, g.opts()...)
+	return err
+}
+
+// firewall goes by network tag. Google lets everything out unless told not to.
+func (g *google) firewall(rules []Rule) error {
+	tags := pulumi.StringArray{pulumi.String(g.cluster)}
+	for _, r := range rules {
+		allow := compute.FirewallAllowArgs{Protocol: pulumi.String(string(r.Protocol))}
+		if r.Protocol != ICMP { // which has no ports
+			allow.Ports = pulumi.StringArray{pulumi.String(r.Ports())}
+		}
+		args := &compute.FirewallArgs{
+			Network: g.vpc.ID(), Direction: pulumi.String("INGRESS"), TargetTags: tags,
+			Allows: compute.FirewallAllowArray{allow}, Description: pulumi.String(r.Purpose),
+		}
+		if r.From == FromAdmins {
+			args.SourceRanges = prefixes(g.args.AdminCIDRs)
+		} else {
+			args.SourceTags = tags
+		}
+		rule, err := compute.NewFirewall(g.ctx, g.named(r.Name), args, g.opts()...)
+		if err != nil {
+			return err
+		}
+		g.first = append(g.first, rule)
+	}
+	return nil
+}
+
+// sshKey makes no resource: on this cloud keys are metadata of each machine.
+func (g *google) sshKey(public pulumi.StringInput) error {
+	g.public = public
+	return nil
+}
+
+func (g *google) address(node string) error {
+	ip, err := compute.NewAddress(g.ctx, node+"-address", &compute.AddressArgs{
+		AddressType: pulumi.String("EXTERNAL"), Region: pulumi.String(g.args.Region),
+	}, g.opts()...)
+	g.addresses[node] = ip
+	return err
+}
+
+func (g *google) machine(node, machineType string) (*Node, error) {
+	const user = "ubuntu"
+	ip := g.addresses[node].Address
+	vm, err := compute.NewInstance(g.ctx, node, &compute.InstanceArgs{
+		Name: pulumi.String(node), Zone: pulumi.String(g.args.Zone), MachineType: pulumi.String(machineType),
+		Tags: pulumi.StringArray{pulumi.String(g.cluster)},
+		BootDisk: compute.InstanceBootDiskArgs{InitializeParams: compute.InstanceBootDiskInitializeParamsArgs{
+			Image: pulumi.String(g.args.Image), Size: pulumi.Int(diskGB), Type: pulumi.String("pd-balanced"),
+		}},
+		NetworkInterfaces: compute.InstanceNetworkInterfaceArray{compute.InstanceNetworkInterfaceArgs{
+			Subnetwork:    g.subnet.ID(),
+			AccessConfigs: compute.InstanceNetworkInterfaceAccessConfigArray{compute.InstanceNetworkInterfaceAccessConfigArgs{NatIp: ip}},
+		}},
+		Metadata: pulumi.StringMap{
+			"user-data": pulumi.String(userData),
+			"ssh-keys":  pulumi.Sprintf("%s:%s", user, g.public),
+			// With OS Login, which an organization may switch on for all its
+			// projects, ssh-keys count for nothing.
+			"enable-oslogin": pulumi.String("FALSE"),
+			// Keys of the project's other users have no business here.
+			"block-project-ssh-keys": pulumi.String("TRUE"),
+		},
+		AllowStoppingForUpdate: pulumi.Bool(true),
+	}, g.opts(
+		pulumi.DependsOn(g.first),
+		// A new image or first boot is not worth a running node.
+		pulumi.IgnoreChanges([]string{"bootDisk.initializeParams.image", `metadata["user-data"]`}),
+		pulumi.DeleteBeforeReplace(true),
+	)...)
+	if err != nil {
+		return nil, err
+	}
+	return &Node{
+		Name:           node,
+		PublicAddress:  ip,
+		PrivateAddress: vm.NetworkInterfaces.Index(pulumi.Int(0)).NetworkIp().Elem(),
+		EgressAddress:  ip,
+		VM:             vm,
+		attached:       vm, // boots with its address
+		user:           user,
+	}, nil
+}

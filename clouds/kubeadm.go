@@ -1,0 +1,223 @@
+package clouds
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// KubeadmOverrides are merged over the documents that kubeadm is given, for
+// machines or wishes that the generated ones don't suit. Maps are merged key by
+// key. Lists are appended to; items of lists of {name, value} replace the item
+// of the same name. Any other value replaces the generated one.
+//
+// See https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/
+// for the fields.
+type KubeadmOverrides struct {
+	InitConfiguration      map[string]any
+	JoinConfiguration      map[string]any
+	ClusterConfiguration   map[string]any
+	KubeletConfiguration   map[string]any
+	KubeProxyConfiguration map[string]any
+}
+
+// ByName returns the overrides by the documents' names in the settings.
+func (k *KubeadmOverrides) ByName() map[string]*map[string]any {
+	return map[string]*map[string]any{
+		"initConfiguration":      &k.InitConfiguration,
+		"joinConfiguration":      &k.JoinConfiguration,
+		"clusterConfiguration":   &k.ClusterConfiguration,
+		"kubeletConfiguration":   &k.KubeletConfiguration,
+		"kubeProxyConfiguration": &k.KubeProxyConfiguration,
+	}
+}
+
+// ours are fields that no override may set, and what to do instead: the program
+// relies on what it has put there.
+var ours = map[string]string{
+	"apiVersion":            "leave it out: the program follows kubeadm's current version",
+	"kind":                  "leave it out: it follows from the document's name",
+	"kubernetesVersion":     "set hybrid:kubernetesVersion",
+	"clusterName":           "set the cluster's name in hybrid:clusters",
+	"networking":            "set hybrid:podCidr and the cluster's serviceCidr",
+	"controlPlaneEndpoint":  "leave it out: workers join over the private network",
+	"discovery":             "leave it out: every join has a token of its own",
+	"nodeRegistration.name": "leave it out: nodes are named after their machines",
+}
+
+// Problems says what the overrides must not set, one line for each.
+func (k *KubeadmOverrides) Problems() []string {
+	var out []string
+	for document, values := range k.ByName() {
+		for path, advice := range ours {
+			if has(*values, strings.Split(path, ".")) {
+				out = append(out, fmt.Sprintf("%s sets %s: %s", document, path, advice))
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func has(values map[string]any, path []string) bool {
+	v, ok := values[path[0]]
+	if !ok || len(path) == 1 {
+		return ok
+	}
+	below, _ := v.(map[string]any)
+	return has(below, path[1:])
+}
+
+const (
+	kubeadmVersion = "kubeadm.k8s.io/v1beta4"
+	criSocket      = "unix:///run/containerd/containerd.sock"
+)
+
+// document is one YAML document.
+type document = map[string]any
+
+// initDocuments are what kubeadm init reads. Nodes speak to the API at the
+// control plane's private address; the certificate also names the public one,
+// which administrators use.
+func initDocuments(cluster string, args *ClusterArgs, node, private, public string) (string, error) {
+	over := args.Kubeadm
+	return render(
+		merged(document{
+			"apiVersion":       kubeadmVersion,
+			"kind":             "InitConfiguration",
+			"localAPIEndpoint": document{"advertiseAddress": private, "bindPort": apiPort},
+			"nodeRegistration": registration(node, private),
+		}, over.InitConfiguration),
+		merged(document{
+			"apiVersion":           kubeadmVersion,
+			"kind":                 "ClusterConfiguration",
+			"clusterName":          cluster,
+			"kubernetesVersion":    args.KubernetesVersion,
+			"controlPlaneEndpoint": fmt.Sprintf("%s:%d", private, apiPort),
+			"networking": document{
+				"podSubnet":     args.PodCIDR.String(),
+				"serviceSubnet": args.ServiceCIDR.String(),
+			},
+			"apiServer": document{"certSANs": []any{private, public, node}},
+		}, over.ClusterConfiguration),
+		merged(document{
+			"apiVersion":   "kubelet.config.k8s.io/v1beta1",
+			"kind":         "KubeletConfiguration",
+			"cgroupDriver": "systemd", // as containerd's, see scripts/prepare.sh
+		}, over.KubeletConfiguration),
+		merged(document{
+			"apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+			"kind":       "KubeProxyConfiguration",
+		}, over.KubeProxyConfiguration),
+	)
+}
+
+// joinDocument is what kubeadm join reads. It contains the token: a secret.
+func joinDocument(args *ClusterArgs, node, private string, t ticket) (string, error) {
+	return render(merged(document{
+		"apiVersion":       kubeadmVersion,
+		"kind":             "JoinConfiguration",
+		"nodeRegistration": registration(node, private),
+		"discovery": document{"bootstrapToken": document{
+			"apiServerEndpoint": t.endpoint,
+			"token":             t.token,
+			"caCertHashes":      []any{t.caHash},
+		}},
+		// The control plane is up when a token has been minted: who can't find
+		// it in two minutes (default: five) won't find it at all.
+		"timeouts": document{"discovery": "2m0s"},
+	}, args.Kubeadm.JoinConfiguration))
+}
+
+// registration is how a node enters the cluster.
+func registration(node, private string) document {
+	return document{
+		"name":      node,
+		"criSocket": criSocket,
+		// A droplet has several addresses; kubelet would take the public one.
+		"kubeletExtraArgs": []any{document{"name": "node-ip", "value": private}},
+	}
+}
+
+// ticket is what a worker needs to join.
+type ticket struct{ endpoint, token, caHash string }
+
+// id is the token's public half.
+func (t ticket) id() string {
+	id, _, _ := strings.Cut(t.token, ".")
+	return id
+}
+
+var joinCommand = regexp.MustCompile(`^kubeadm join (\S+) --token ([a-z0-9]{6}\.[a-z0-9]{16}) --discovery-token-ca-cert-hash (sha256:[0-9a-f]{64})\s*$`)
+
+// parseTicket reads what `kubeadm token create --print-join-command` prints.
+func parseTicket(printed string) (ticket, error) {
+	m := joinCommand.FindStringSubmatch(printed)
+	if m == nil { // never quote it: it may hold the token
+		return ticket{}, fmt.Errorf("kubeadm token create: expected one line \"kubeadm join …\", found %d characters of something else", len(printed))
+	}
+	return ticket{endpoint: m[1], token: m[2], caHash: m[3]}, nil
+}
+
+// render writes documents one after the other, keys sorted.
+func render(documents ...document) (string, error) {
+	var out bytes.Buffer
+	e := yaml.NewEncoder(&out)
+	e.SetIndent(2)
+	for _, d := range documents {
+		if err := e.Encode(d); err != nil {
+			return "", fmt.Errorf("rendering %s: %w", d["kind"], err)
+		}
+	}
+	if err := e.Close(); err != nil {
+		return "", err
+	}
+	return out.String(), nil
+}
+
+// merged returns base with over merged into it; see KubeadmOverrides.
+func merged(base, over document) document {
+	out := maps.Clone(base)
+	for k, v := range over {
+		switch old := out[k].(type) {
+		case document:
+			if m, ok := v.(document); ok {
+				v = merged(old, m)
+			}
+		case []any:
+			if l, ok := v.([]any); ok {
+				v = appended(old, l)
+			}
+		}
+		out[k] = v
+	}
+	return out
+}
+
+// appended appends items; one that has the name of an earlier one replaces it.
+func appended(base, over []any) []any {
+	out := slices.Clone(base)
+	for _, item := range over {
+		at := slices.IndexFunc(out, func(x any) bool { return sameItem(x, item) })
+		if at < 0 {
+			out = append(out, item)
+		} else {
+			out[at] = item
+		}
+	}
+	return out
+}
+
+func sameItem(a, b any) bool {
+	x, ok := a.(document)
+	y, ok2 := b.(document)
+	if ok && ok2 {
+		return x["name"] != nil && x["name"] == y["name"]
+	}
+	return !ok && !ok2 && a == b
+}

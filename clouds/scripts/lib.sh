@@ -1,0 +1,37 @@
+# Begins every script. A script defines main and calls it last, so that the shell
+# has read all of it from standard input before anything runs.
+set -eu
+umask 022
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive
+
+# What earlier steps on this machine have done, and their logs: for root only.
+STATE=/var/lib/hybrid
+mkdir -p -m 0700 "$STATE"
+
+# say tells whoever runs pulumi.
+say() { printf '%s\n' "$*" >&2; }
+
+die() { say "$(hostname): $*"; exit 1; }
+
+# exclusively waits for steps of an interrupted update that still run here.
+exclusively() {
+	exec 9>"$STATE/lock"
+	flock -w 900 9 || die "another step has been running for 15 minutes: see \"fuser -v $STATE/lock\" on the machine, end it, then run pulumi up again"
+}
+
+# quietly NAME COMMAND...: the output goes to a log, and its end to the user if
+# the command fails.
+quietly() {
+	log=$STATE/$1.log
+	shift
+	"$@" >"$log" 2>&1 && return
+	say "$(tail -n 30 "$log")"
+	die "\"$1 ${2-}\" failed: its whole output is in $log on the machine"
+}
+
+# put PATH: writes standard input to a file, all or nothing.
+put() {
+	mkdir -p "$(dirname "$1")"
+	cat >"$1.new"
+	mv "$1.new" "$1"
+}

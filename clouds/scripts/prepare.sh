@@ -1,0 +1,130 @@
+# Makes a machine fit for kubeadm: containerd, kubeadm, kubelet, kubectl, CNI
+# plugins. An image that brings them along is used as it is.
+#
+# VERSION         of Kubernetes: v1.35.4
+# MIRROR          URL of a registry that serves every image, or empty
+# NODE_LOCAL_NET  range of pod addresses, the same on every node
+main() {
+	exclusively
+	check_kernel
+	# The file says that the packages are ours, perhaps half installed.
+	if [ -e "$STATE/packages" ] || ! command -v kubeadm >/dev/null; then
+		install_packages
+	fi
+	check_versions
+	mirror
+	node_local_network
+}
+
+check_kernel() {
+	for key in ip_forward:/proc/sys/net/ipv4/ip_forward bridge-nf-call-iptables:/proc/sys/net/bridge/bridge-nf-call-iptables; do
+		value=$(cat "${key#*:}" 2>/dev/null) || value=missing
+		[ "$value" = 1 ] || die "expected kernel setting ${key%%:*} to be 1, found $value: is module br_netfilter there, and has cloud-init applied /etc/sysctl.d/90-kubernetes.conf?"
+	done
+}
+
+install_packages() {
+	plain=${VERSION#v}
+	minor=${plain%.*}
+	found=$(kubelet --version 2>/dev/null | cut -d ' ' -f 2) || found=
+	[ "$found" != "$VERSION" ] || [ ! -e "$STATE/packages.done" ] || return 0
+	# A running node must be upgraded the kubeadm way, one component at a time.
+	[ ! -e /etc/kubernetes/kubelet.conf ] || die "this node runs Kubernetes $found, and hybrid:kubernetesVersion is $VERSION: upgrade it as in https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-upgrade/, or replace the machine"
+	touch "$STATE/packages"
+	say "installing containerd and Kubernetes $VERSION from pkgs.k8s.io"
+	repository=https://pkgs.k8s.io/core:/stable:/v$minor/deb
+	quietly repository-key curl -fsSL --retry 5 --retry-connrefused -o "$STATE/kubernetes.asc" "$repository/Release.key"
+	put /etc/apt/keyrings/kubernetes.asc <"$STATE/kubernetes.asc"
+	echo "deb [signed-by=/etc/apt/keyrings/kubernetes.asc] $repository/ /" | put /etc/apt/sources.list.d/kubernetes.list
+	quietly dpkg dpkg --configure -a
+	quietly apt-update apt-get -qq -o DPkg::Lock::Timeout=300 update
+	quietly apt-install apt-get -qq -y -o DPkg::Lock::Timeout=300 --allow-change-held-packages install \
+		containerd conntrack "kubeadm=$plain-*" "kubelet=$plain-*" "kubectl=$plain-*"
+	# An unattended upgrade must not take a node to another version.
+	quietly apt-hold apt-mark hold kubeadm kubelet kubectl
+	configure_containerd
+	touch "$STATE/packages.done"
+}
+
+configure_containerd() {
+	pause=$(kubeadm config images list --kubernetes-version "$VERSION" 2>/dev/null | grep /pause:) || die "kubeadm config images list: expected a pause image, found none"
+	put /etc/containerd/config.toml <<-EOT
+		version = 2
+		[plugins."io.containerd.grpc.v1.cri"]
+		  sandbox_image = "$pause"
+		[plugins."io.containerd.grpc.v1.cri".cni]
+		  bin_dir = "/opt/cni/bin"
+		  conf_dir = "/etc/cni/net.d"
+		[plugins."io.containerd.grpc.v1.cri".registry]
+		  config_path = "/etc/containerd/certs.d"
+		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+		  runtime_type = "io.containerd.runc.v2"
+		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+		  SystemdCgroup = true
+	EOT
+	quietly containerd systemctl restart containerd
+}
+
+check_versions() {
+	for tool in kubeadm kubelet kubectl containerd runc openssl; do
+		command -v $tool >/dev/null || die "expected $tool to be installed, found kubeadm without it: give the machine an image that has all of them, or none"
+	done
+	found=$(kubeadm version -o short)
+	[ "$found" = "$VERSION" ] || die "the image's kubeadm is $found, and hybrid:kubernetesVersion is $VERSION: make them the same"
+	found=$(kubelet --version | cut -d ' ' -f 2)
+	[ "$found" = "$VERSION" ] || die "the image's kubelet is $found, and hybrid:kubernetesVersion is $VERSION: make them the same"
+	mkdir -p /opt/cni/bin
+	for plugin in bridge host-local loopback portmap; do
+		[ -x /opt/cni/bin/$plugin ] && continue
+		# Where Debian's package containernetworking-plugins has them.
+		[ -x /usr/lib/cni/$plugin ] || die "expected the CNI plugin $plugin in /opt/cni/bin, found none: install package kubernetes-cni"
+		ln -sf /usr/lib/cni/$plugin /opt/cni/bin/$plugin
+	done
+}
+
+# mirror makes containerd ask one registry for every image, whatever registry its
+# name starts with, and no other.
+mirror() {
+	hosts=/etc/containerd/certs.d/_default/hosts.toml
+	if [ -z "$MIRROR" ]; then
+		rm -f $hosts
+		return
+	fi
+	containerd config dump 2>/dev/null | grep -q 'config_path = .*/etc/containerd/certs\.d' ||
+		die "containerd's configuration in this image doesn't read /etc/containerd/certs.d, so hybrid:registryMirror can't work: set config_path in its registry section"
+	# containerd reads this anew for each pull.
+	put $hosts <<-EOT
+		server = "$MIRROR"
+		[host."$MIRROR"]
+		  capabilities = ["pull", "resolve"]
+	EOT
+}
+
+# node_local_network lets pods talk within their node, and out of it by way of the
+# node's address, so that nodes are Ready and the cluster's own services run. The
+# lexically first file wins: the mesh's comes before this one and takes over.
+node_local_network() {
+	put /etc/cni/net.d/99-node-local.conflist <<-EOT
+		{
+		  "cniVersion": "0.4.0",
+		  "name": "node-local",
+		  "plugins": [
+		    {
+		      "type": "bridge",
+		      "bridge": "cni-node-local",
+		      "isGateway": true,
+		      "ipMasq": true,
+		      "hairpinMode": true,
+		      "ipam": {
+		        "type": "host-local",
+		        "ranges": [[{"subnet": "$NODE_LOCAL_NET"}]],
+		        "routes": [{"dst": "0.0.0.0/0"}]
+		      }
+		    },
+		    {"type": "portmap", "capabilities": {"portMappings": true}}
+		  ]
+		}
+	EOT
+}
+
+main "$@" </dev/null

@@ -1,0 +1,117 @@
+package clouds
+
+import (
+	_ "embed"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi-digitalocean/sdk/v4/go/digitalocean"
+	"github.com/pulumi/pulumi-gcp/sdk/v7/go/gcp/compute"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+)
+
+// The clouds' names in the settings.
+const (
+	DigitalOcean = "digitalocean"
+	AWS          = "aws"
+	GCE          = "gce"
+)
+
+// Names lists the clouds.
+var Names = []string{DigitalOcean, AWS, GCE}
+
+// MaxNameLength bounds a cluster's name, in characters. Google's names are the
+// shortest, 63 characters (RFC 1035), and must also hold the longest suffix
+// (see TestNamesFit) and the eight characters that Pulumi appends.
+const MaxNameLength = 30
+
+// MaxWorkers bounds the nodes of a cluster: the number in a node's name has at
+// most three digits.
+const MaxWorkers = 998
+
+// diskGB is the size of a machine's disk, in GB (10^9 bytes): half is used by
+// system and images. DigitalOcean's machine types bring their own.
+const diskGB = 30
+
+// userData is every machine's first boot. It is public by nature (each process
+// on a machine can read it), so it holds no secret, and it is the same for all.
+//
+//go:embed cloud-config.yaml
+var userData string
+
+// site is what the steps of one cluster share: where its resources belong and
+// how they are named.
+type site struct {
+	ctx     *pulumi.Context
+	cluster string
+	args    *ClusterArgs
+	parent  pulumi.Resource
+	// provider is the cluster's own on its cloud; login sets it.
+	provider pulumi.ProviderResource
+}
+
+// newCloud returns the steps for the cloud of the site.
+func newCloud(s *site) (cloud, error) {
+	switch s.args.Cloud {
+	case DigitalOcean:
+		return &digitalOcean{site: s, addresses: map[string]*digitalocean.ReservedIp{}}, nil
+	case AWS:
+		return &amazon{site: s, addresses: map[string]*ec2.Eip{}}, nil
+	case GCE:
+		return &google{site: s, addresses: map[string]*compute.Address{}}, nil
+	}
+	return nil, fmt.Errorf("cloud is %q: expected one of %s", s.args.Cloud, strings.Join(Names, ", "))
+}
+
+// named names a resource of the cluster.
+func (s *site) named(suffix string) string { return s.cluster + "-" + suffix }
+
+// opts are the options of each resource on the cloud.
+func (s *site) opts(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
+	return append([]pulumi.ResourceOption{pulumi.Parent(s.parent), pulumi.Provider(s.provider)}, more...)
+}
+
+// nodeNames names the control plane and the workers. Nodes are numbered so that
+// one more or one fewer leaves the others alone.
+func nodeNames(cluster string, workers int) []string {
+	names := make([]string, workers+1)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s-%d", cluster, i+1)
+	}
+	return names
+}
+
+// setDefault sets a string that was left open.
+func setDefault(s *string, value string) {
+	if *s == "" {
+		*s = value
+	}
+}
+
+// plain reads a setting of a cloud's own namespace for an explicit provider,
+// which unlike the default one doesn't read stack config itself. Nil if unset:
+// the provider then looks at its environment.
+func (s *site) plain(namespace, key string) pulumi.StringPtrInput {
+	if v := config.Get(s.ctx, namespace+":"+key); v != "" {
+		return pulumi.String(v)
+	}
+	return nil
+}
+
+// secret reads a setting as plain does, and keeps it secret.
+func (s *site) secret(namespace, key string) pulumi.StringPtrInput {
+	v, err := config.New(s.ctx, namespace).TrySecret(key)
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+// NodeLocalCIDR is what pods use, within each node, until the mesh gives them
+// addresses: every node has the same. It is out of the shared address space of
+// RFC 6598, so it can't overlap any private network; 254 addresses are enough
+// for the 110 pods that kubelet runs at most.
+var NodeLocalCIDR = netip.MustParsePrefix("100.64.0.0/24")

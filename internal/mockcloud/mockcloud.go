@@ -1,0 +1,168 @@
+// Package mockcloud stands in for the engine and all clouds in unit tests.
+package mockcloud
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// What must never be seen in plain text.
+const (
+	PrivateKey = "-----BEGIN OPENSSH PRIVATE KEY----- sesame"
+	Token      = "abcdef.0123456789abcdef"
+	ClientKey  = "Y2xpZW50IGtleQ=="
+)
+
+// CAHash is the hash of the clusters' authority.
+var CAHash = "sha256:" + strings.Repeat("ab", 32)
+
+// AdminConf is what kubeadm writes.
+const AdminConf = `apiVersion: v1
+kind: Config
+clusters:
+- name: kubernetes
+  cluster:
+    certificate-authority-data: Q0E=
+    server: https://10.10.0.2:6443
+users:
+- name: kubernetes-admin
+  user:
+    client-certificate-data: Y2VydA==
+    client-key-data: ` + ClientKey + `
+contexts:
+- name: kubernetes-admin@kubernetes
+  context:
+    cluster: kubernetes
+    user: kubernetes-admin
+current-context: kubernetes-admin@kubernetes
+`
+
+// Record stands in for the engine and the clouds, and remembers what was asked.
+type Record struct {
+	// Preview leaves unknown what a preview doesn't know, as far as mocks can:
+	// they can't bear unknown secrets.
+	Preview bool
+	// Made is what was asked for, by name and type: "london-1 aws:ec2/…".
+	Made map[string]pulumi.MockResourceArgs
+
+	mu sync.Mutex
+}
+
+// Run runs a program with the stack's config, as pulumi up or preview does.
+func Run(preview bool, config map[string]string, program pulumi.RunFunc) (*Record, error) {
+	r := &Record{Preview: preview, Made: map[string]pulumi.MockResourceArgs{}}
+	err := pulumi.RunErr(program, pulumi.WithMocks("hybrid", "test", r), func(i *pulumi.RunInfo) {
+		i.DryRun, i.Config = preview, config
+	})
+	return r, err
+}
+
+// NewResource implements pulumi.MockResourceMonitor.
+func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	r.mu.Lock()
+	r.Made[a.Name+" "+a.TypeToken] = a
+	r.mu.Unlock()
+	out := a.Inputs.Copy()
+	set := func(k, v string) { out[resource.PropertyKey(k)] = resource.NewProperty(v) }
+	id := a.Name + "-id"
+	switch a.TypeToken {
+	case "tls:index/privateKey:PrivateKey":
+		set("publicKeyOpenssh", "ssh-ed25519 AAAA\n")
+		out["privateKeyOpenssh"] = resource.MakeSecret(resource.NewProperty(PrivateKey))
+	case "digitalocean:index/tag:Tag":
+		set("name", a.Name)
+	case "digitalocean:index/sshKey:SshKey":
+		set("fingerprint", "00:11")
+	case "digitalocean:index/reservedIp:ReservedIp":
+		set("ipAddress", "192.0.2.1")
+	case "digitalocean:index/droplet:Droplet":
+		id = "4711"
+		set("ipv4Address", "192.0.2.2")
+		set("ipv4AddressPrivate", "10.10.0.2")
+	case "aws:ec2/keyPair:KeyPair":
+		set("keyName", a.Name)
+	case "aws:ec2/eip:Eip":
+		set("publicIp", "192.0.2.1")
+		set("allocationId", "eipalloc-1")
+	case "aws:ec2/instance:Instance":
+		set("privateIp", "10.10.0.2")
+	case "gcp:compute/address:Address":
+		set("address", "192.0.2.1")
+	case "gcp:compute/instance:Instance":
+		nic := a.Inputs["networkInterfaces"].ArrayValue()[0].ObjectValue().Copy()
+		nic["networkIp"] = resource.NewProperty("10.10.0.2")
+		out["networkInterfaces"] = resource.NewProperty([]resource.PropertyValue{resource.NewProperty(nic)})
+	case "command:remote:Command":
+		switch {
+		case strings.HasSuffix(a.Name, "-first-contact"):
+			set("stdout", "ssh-ed25519 HOST")
+		case strings.HasSuffix(a.Name, "-admin-conf"):
+			set("stdout", AdminConf)
+		case strings.HasSuffix(a.Name, "-token"):
+			set("stdout", "kubeadm join 10.10.0.2:6443 --token "+Token+" --discovery-token-ca-cert-hash "+CAHash)
+		}
+	}
+	if r.Preview {
+		id = ""
+	}
+	return id, out, nil
+}
+
+// Call implements pulumi.MockResourceMonitor: it finds an AMI.
+func (r *Record) Call(pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	return resource.NewPropertyMapFromMap(map[string]any{"id": "ami-1"}), nil
+}
+
+// Find returns the one resource of a name, whatever its type.
+func (r *Record) Find(t *testing.T, name string) pulumi.MockResourceArgs {
+	t.Helper()
+	var found []pulumi.MockResourceArgs
+	for k, a := range r.Made {
+		if strings.HasPrefix(k, name+" ") {
+			found = append(found, a)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("found %d resources named %s, want 1", len(found), name)
+	}
+	return found[0]
+}
+
+// OfType returns the resources of a type by name.
+func (r *Record) OfType(token string) map[string]pulumi.MockResourceArgs {
+	out := map[string]pulumi.MockResourceArgs{}
+	for _, a := range r.Made {
+		if a.TypeToken == token {
+			out[a.Name] = a
+		}
+	}
+	return out
+}
+
+// Needs says whether a resource must exist before another is made.
+func (r *Record) Needs(name, other string) bool {
+	seen := map[string]bool{}
+	var walk func(name string) bool
+	walk = func(name string) bool {
+		if seen[name] {
+			return false
+		}
+		seen[name] = true
+		for k, a := range r.Made {
+			if !strings.HasPrefix(k, name+" ") {
+				continue
+			}
+			for _, urn := range a.RegisterRPC.GetDependencies() {
+				if dep := resource.URN(urn).Name(); dep == other || walk(dep) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return walk(name)
+}

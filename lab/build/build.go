@@ -1,0 +1,174 @@
+// Package build makes the programs that the lab runs from pinned Go modules,
+// and makes none of them again that hasn't changed.
+package build
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"hybrid/lab/progress"
+)
+
+// Env is the environment of every compilation. One and the same everywhere,
+// because each of these settings is part of a compiled package's key in Go's
+// cache: a second set would compile everything twice. Without cgo, programs
+// run in any container and no C compiler is needed.
+func Env() []string {
+	return append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off")
+}
+
+// Builder builds the programs of one checkout into one folder.
+type Builder struct {
+	Project string // the checkout
+	Cache   string // where the programs go
+	Log     *progress.Log
+}
+
+// Path is where a program stands once it is built.
+func (b *Builder) Path(program string) string { return filepath.Join(b.Cache, "bin", program) }
+
+// All builds every program that isn't built, one after the other: each
+// compilation uses all cores by itself, and the largest packages take 5 GB.
+func (b *Builder) All(ctx context.Context) error {
+	programs, err := b.programs()
+	if err != nil {
+		return err
+	}
+	for _, p := range programs {
+		if err := b.one(ctx, p); err != nil {
+			return fmt.Errorf("building %s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+func (b *Builder) one(ctx context.Context, p program) error {
+	sum, err := p.sum(ctx, b.Project)
+	if err != nil {
+		return err
+	}
+	out := p.output
+	if out == "" {
+		out = b.Path(p.name)
+	}
+	stamp := filepath.Join(b.Cache, "stamps", p.name)
+	if built, err := os.ReadFile(stamp); err == nil && string(built) == sum && isFile(out) {
+		return nil
+	}
+	return b.Log.Do("build "+p.name, func(s *progress.Step) error {
+		dir := filepath.Join(b.Project, p.dir)
+		if p.prepare != nil {
+			if dir, err = p.prepare(ctx, b, dir); err != nil {
+				return err
+			}
+		}
+		cpu, err := compile(ctx, s, dir, out, p)
+		if err != nil {
+			return err
+		}
+		s.Result("%.0f CPU-s", cpu.Seconds())
+		if err := b.record(p.name, cpu); err != nil {
+			return err
+		}
+		// The stamp comes last: a build that was killed is done again.
+		return writeFile(stamp, sum)
+	})
+}
+
+// compile runs `go build` and returns the CPU time that it took.
+func compile(ctx context.Context, s *progress.Step, dir, out string, p program) (time.Duration, error) {
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return 0, err
+	}
+	// A running program's file can't be written to, but it can be replaced.
+	fresh := out + ".new"
+	args := []string{"build", "-v", "-o", fresh, "-ldflags", p.ldflags, p.pkg}
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.Env = dir, Env()
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return 0, err
+	}
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	said := watch(stderr, s)
+	if err := cmd.Wait(); err != nil {
+		return 0, fmt.Errorf("go %v in %s: %w\n%s", args, dir, err, said)
+	}
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return cpu, os.Rename(fresh, out)
+}
+
+// watch notes each package that the compiler names and keeps what else is said.
+func watch(r io.Reader, s *progress.Step) string {
+	var said []string
+	lines, n := bufio.NewScanner(r), 0
+	for lines.Scan() {
+		line := lines.Text()
+		if isPackage(line) {
+			n++
+			s.Note("%d packages compiled, the last %s", n, line)
+			continue
+		}
+		said = append(said, line)
+	}
+	var b bytes.Buffer
+	for _, l := range said[max(0, len(said)-40):] {
+		fmt.Fprintln(&b, l)
+	}
+	return b.String()
+}
+
+// isPackage tells `go build -v`'s package names from messages, which have
+// spaces or colons.
+func isPackage(line string) bool {
+	return line != "" && !bytes.ContainsAny([]byte(line), " \t:#")
+}
+
+// record adds to the log of build times, from which docs/performance.md's
+// figures are read.
+func (b *Builder) record(name string, cpu time.Duration) error {
+	f, err := os.OpenFile(filepath.Join(b.Cache, "build-times.tsv"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "%s\t%s\t%.1f\n", time.Now().UTC().Format(time.RFC3339), name, cpu.Seconds())
+	return errors.Join(err, f.Close())
+}
+
+func isFile(path string) bool {
+	i, err := os.Stat(path)
+	return err == nil && i.Mode().IsRegular()
+}
+
+func writeFile(path, text string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
+}
+
+// output runs a command in a folder and returns what it prints.
+func output(ctx context.Context, dir string, argv ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir, cmd.Env = dir, Env()
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
+		}
+		return "", fmt.Errorf("%v in %s: %w", slices.Clone(argv), dir, err)
+	}
+	return string(bytes.TrimSpace(out)), nil
+}

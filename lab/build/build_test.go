@@ -1,0 +1,155 @@
+package build
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"hybrid/lab/progress"
+)
+
+// project writes a checkout of one module, "tool", with one program.
+func project(t *testing.T) (*Builder, program) {
+	t.Helper()
+	dir := t.TempDir()
+	for path, text := range map[string]string{
+		"tool/go.mod":             "module example\n\ngo 1.26\n",
+		"tool/main.go":            "package main\n\nimport (\n\t_ \"embed\"\n\t\"os\"\n)\n\n//go:embed text/said\nvar said []byte\n\nfunc main() { os.Stdout.Write(said) }\n",
+		"tool/text/said":          "one",
+		"tool/main_test.go":       "package main\n",
+		"tool/other/go.mod":       "module other\n",
+		"tool/other/main.go":      "package main\n",
+		"tool/testdata/golden.go": "package golden\n",
+	} {
+		path = filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := &Builder{Project: dir, Cache: filepath.Join(dir, "cache"), Log: progress.New(os.Stderr)}
+	return b, program{name: "tool", dir: "tool", pkg: "."}
+}
+
+func modified(t *testing.T, path string) time.Time {
+	t.Helper()
+	i, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i.ModTime()
+}
+
+func TestBuildsOnlyWhatHasChanged(t *testing.T) {
+	b, p := project(t)
+	if err := b.one(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	first := modified(t, b.Path("tool"))
+	for _, c := range []struct {
+		file, text string
+		rebuilt    bool
+	}{
+		{"tool/main_test.go", "package main // changed\n", false},
+		{"tool/other/main.go", "package main // changed\n", false},
+		{"tool/testdata/golden.go", "package golden // changed\n", false},
+		{"tool/text/said", "two", true},
+	} {
+		if err := os.WriteFile(filepath.Join(b.Project, c.file), []byte(c.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.one(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		if now := modified(t, b.Path("tool")); now.After(first) != c.rebuilt {
+			t.Errorf("%s changed: rebuilt is %v, want %v", c.file, now.After(first), c.rebuilt)
+		}
+	}
+	out, err := output(t.Context(), b.Project, b.Path("tool"))
+	if err != nil || out != "two" {
+		t.Errorf("the program says %q, %v; want two", out, err)
+	}
+}
+
+func TestBuildsAgainWhatIsGone(t *testing.T) {
+	b, p := project(t)
+	if err := b.one(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(b.Path("tool")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.one(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	modified(t, b.Path("tool"))
+}
+
+func TestFailureShowsTheCompilersWords(t *testing.T) {
+	b, p := project(t)
+	if err := os.WriteFile(filepath.Join(b.Project, "tool/main.go"), []byte("package main\n\nfunc main() { nosuch() }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	err := b.one(t.Context(), p)
+	if err == nil || !bytes.Contains([]byte(err.Error()), []byte("undefined: nosuch")) {
+		t.Errorf("the error is %v, want the compiler's", err)
+	}
+}
+
+// The programs share one compile cache only while they compile the modules that
+// they share at the same versions: otherwise a cold build takes twice as long.
+func TestModulesAreAligned(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The Kubernetes plugin's Pulumi is older: it doesn't compile with the CLI's.
+	exempt := []string{
+		"github.com/pulumi/pulumi/pkg/v3", "github.com/pulumi/pulumi/sdk/v3", "github.com/pulumi/esc",
+		"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty",
+		"github.com/charmbracelet/colorprofile", "github.com/charmbracelet/x/ansi",
+		"github.com/clipperhouse/displaywidth", "github.com/clipperhouse/uax29/v2",
+		"github.com/jonboulle/clockwork", "github.com/moby/term",
+		// Little is compiled on top of these.
+		"github.com/coredns/caddy", "github.com/spf13/cast",
+	}
+	first := map[string][2]string{} // module → version, program
+	programs, err := (&Builder{Project: root}).programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range programs {
+		for module, version := range modules(t, filepath.Join(root, p.dir), p.pkg) {
+			was, ok := first[module]
+			if !ok {
+				first[module] = [2]string{version, p.name}
+			} else if was[0] != version && !slices.Contains(exempt, module) {
+				t.Errorf("%s is %s in %s and %s in %s: make them the same, or nothing above it is shared",
+					module, was[0], was[1], version, p.name)
+			}
+		}
+	}
+}
+
+// modules maps the modules that a program is compiled from to their versions.
+func modules(t *testing.T, dir, pkg string) map[string]string {
+	t.Helper()
+	// -e: the Kubernetes plugin's embedded files come at build time.
+	out, err := output(t.Context(), dir, "go", "list", "-e", "-deps", "-f",
+		"{{with .Module}}{{.Path}} {{with .Replace}}{{.Version}}{{else}}{{.Version}}{{end}}{{end}}", pkg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions := map[string]string{}
+	for _, line := range bytes.Split([]byte(out), []byte("\n")) {
+		if f := bytes.Fields(line); len(f) == 2 {
+			versions[string(f[0])] = string(f[1])
+		}
+	}
+	return versions
+}

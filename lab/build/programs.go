@@ -1,0 +1,164 @@
+package build
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+)
+
+// KubernetesSDK is the module of the SDK that asks for the Kubernetes plugin,
+// which must be of the same version.
+const KubernetesSDK = "github.com/pulumi/pulumi-kubernetes/sdk/v4"
+
+// The modules whose versions the programs carry.
+const (
+	pulumiModule           = "github.com/pulumi/pulumi/pkg/v3"
+	kubernetesPluginModule = "github.com/pulumi/pulumi-kubernetes/provider/v4"
+	kubernetesModule       = "k8s.io/kubernetes"
+)
+
+// program is one that the lab runs.
+type program struct {
+	name    string
+	dir     string // the module's folder, below the checkout
+	pkg     string
+	ldflags string
+	output  string // where it goes; empty: the cache
+	// prepare returns the folder to build in, when the module's own won't do.
+	prepare func(ctx context.Context, b *Builder, dir string) (string, error)
+}
+
+// programs lists them in the order of their use, so that what fails early is
+// seen early.
+func (b *Builder) programs() ([]program, error) {
+	pulumi, err := Version(filepath.Join(b.Project, "lab"), pulumiModule)
+	if err != nil {
+		return nil, err
+	}
+	sdk, err := Version(b.Project, KubernetesSDK)
+	if err != nil {
+		return nil, err
+	}
+	kube, err := Version(filepath.Join(b.Project, "lab", "kube"), kubernetesModule)
+	if err != nil {
+		return nil, err
+	}
+	const strip = "-s -w"
+	return []program{
+		{name: "registry", dir: "lab", pkg: "./registry/cmd/registry", ldflags: strip},
+		{name: "pause", dir: "lab", pkg: "./registry/cmd/pause", ldflags: strip},
+		{name: "pulumi-resource-lab", dir: "lab", pkg: "./plugins/cmd/pulumi-resource-lab", ldflags: strip},
+		{name: "pulumi-language-go", dir: "lab", pkg: "./languagehost/cmd/pulumi-language-go", ldflags: strip},
+		// The one program that is built for the user too: `pulumi up` builds it
+		// to the same place (see buildTarget in Pulumi.yaml) and finds it done.
+		{name: "the program", dir: ".", pkg: ".", output: filepath.Join(b.Project, "bin", "hybrid")},
+		{name: "kube", dir: "lab/kube", pkg: ".", ldflags: strip + stampKubernetes(kube)},
+		{name: "coredns", dir: "lab/coredns", pkg: ".", ldflags: strip},
+		{name: "pulumi", dir: "lab", pkg: pulumiModule + "/cmd/pulumi",
+			ldflags: strip + " -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=" + pulumi},
+		{name: "pulumi-resource-kubernetes", dir: "lab/kubernetesplugin", pkg: ".", prepare: copyKubernetesSchema,
+			ldflags: strip + " -X " + kubernetesPluginModule + "/pkg/version.Version=" + strings.TrimPrefix(sdk, "v")},
+	}, nil
+}
+
+// stampKubernetes gives the programs the version that their build scripts
+// would. kubeadm holds client-go's against the cluster's, so both are needed.
+func stampKubernetes(version string) string {
+	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	var b strings.Builder
+	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
+		for _, kv := range [][2]string{
+			{"gitVersion", version}, {"gitMajor", major}, {"gitMinor", minor}, {"gitTreeState", "clean"},
+		} {
+			fmt.Fprintf(&b, " -X %s.%s=%s", pkg, kv[0], kv[1])
+		}
+	}
+	return b.String()
+}
+
+// Version is the version of a module that a go.mod requires, with its "v".
+func Version(dir, module string) (string, error) {
+	path := filepath.Join(dir, "go.mod")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	f, err := modfile.ParseLax(path, text, nil)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range f.Require {
+		if r.Mod.Path == module {
+			return r.Mod.Version, nil
+		}
+	}
+	return "", fmt.Errorf("%s: want a requirement of %s, found none", path, module)
+}
+
+// copyKubernetesSchema copies the plugin's sources to a folder of the cache
+// beside the schema that they embed: it is 8 MB of a module that is downloaded
+// anyway, and go:embed takes nothing from outside its own module.
+func copyKubernetesSchema(ctx context.Context, b *Builder, dir string) (string, error) {
+	module, err := output(ctx, dir, "go", "mod", "download", "-json", kubernetesPluginModule)
+	if err != nil {
+		return "", err
+	}
+	schemas, err := moduleDir(module)
+	if err != nil {
+		return "", err
+	}
+	to := filepath.Join(b.Cache, "src", "kubernetesplugin")
+	if err := os.RemoveAll(to); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return "", err
+	}
+	for _, from := range []string{
+		filepath.Join(dir, "main.go"), filepath.Join(dir, "go.mod"), filepath.Join(dir, "go.sum"),
+		filepath.Join(schemas, "cmd", "pulumi-resource-kubernetes", "schema.json"),
+		filepath.Join(schemas, "cmd", "pulumi-resource-kubernetes", "terraform-mapping.json"),
+	} {
+		if err := copyFile(from, filepath.Join(to, filepath.Base(from))); err != nil {
+			return "", err
+		}
+	}
+	return to, nil
+}
+
+func copyFile(from, to string) error {
+	r, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644) // the module cache's files are read-only
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(w, r); err != nil {
+		w.Close()
+		return err
+	}
+	return w.Close()
+}
+
+// moduleDir reads the folder from what `go mod download -json` prints.
+func moduleDir(text string) (string, error) {
+	var m struct{ Dir, Error string }
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		return "", err
+	}
+	if m.Error != "" {
+		return "", errors.New(m.Error)
+	}
+	return m.Dir, nil
+}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (l *lab) envCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "env",
+		Short: `Print shell settings: eval "$(make -s env)"`,
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			for _, kv := range l.Settings() {
+				fmt.Printf("export %s=%s\n", kv[0], quote(kv[1]))
+			}
+			// Once is enough, however often it is evaluated.
+			if !strings.HasPrefix(os.Getenv("PATH"), l.Bin()+":") {
+				fmt.Printf("export PATH=%s:\"$PATH\"\n", quote(l.Bin()))
+			}
+			return nil
+		},
+	}
+}
+
+// quote makes one word of s for a POSIX shell.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

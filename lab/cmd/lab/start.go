@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hybrid/lab/build"
+	"hybrid/lab/docker"
+	"hybrid/lab/image"
+	"hybrid/lab/progress"
+	"hybrid/lab/registry"
+	"hybrid/lab/vm"
+)
+
+func (l *lab) prepareCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "prepare",
+		Short: "Check this machine and build what the lab needs; create nothing",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return l.prepare(cmd.Context()) },
+	}
+}
+
+func (l *lab) startCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "start",
+		Short: "Prepare, clear away what a killed run has left, and resume what is off",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return l.start(cmd.Context()) },
+	}
+}
+
+// prepare makes everything that outlives a lab: Docker, programs, images.
+func (l *lab) prepare(ctx context.Context) error {
+	if err := l.log.Do("check this machine", func(s *progress.Step) error {
+		var did []string
+		err := docker.Ensure(ctx, func(line string) {
+			s.Note("%s", line)
+			if strings.HasPrefix(line, "raised") || strings.HasPrefix(line, "start") {
+				did = append(did, line)
+			}
+		})
+		s.Result("%s", strings.Join(did, "; "))
+		return err
+	}); err != nil {
+		return err
+	}
+	b := &build.Builder{Project: l.Project, Cache: l.Cache, Log: l.log}
+	if err := b.All(ctx); err != nil {
+		return err
+	}
+	if err := l.Install(ctx); err != nil {
+		return err
+	}
+	return l.images(ctx, b)
+}
+
+func (l *lab) images(ctx context.Context, b *build.Builder) error {
+	cli, err := docker.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer cli.Close()
+	var machines string
+	if err := l.log.Do("the machines' image", func(s *progress.Step) (err error) {
+		machines, err = image.Ensure(ctx, cli, b.Path("kube"), func(line string) { s.Note("%s", line) })
+		return err
+	}); err != nil {
+		return err
+	}
+	return l.log.Do("the registry's images", func(s *progress.Step) error {
+		return registry.Build(ctx, cli, registry.Inputs{
+			Kube: b.Path("kube"), CoreDNS: b.Path("coredns"), Pause: b.Path("pause"), Server: b.Path("registry"),
+			VMImage: machines,
+		}, func(line string) { s.Note("%s", line) })
+	})
+}
+
+// start makes the lab ready for `pulumi`, whatever an earlier run, or a reboot,
+// has left behind.
+func (l *lab) start(ctx context.Context) error {
+	if err := l.prepare(ctx); err != nil {
+		return err
+	}
+	return l.log.Do("start the lab", func(s *progress.Step) error {
+		mended, err := l.Init(ctx)
+		if err != nil {
+			return err
+		}
+		host, err := vm.Open(ctx)
+		if err != nil {
+			return err
+		}
+		defer host.Close()
+		cleared, err := l.clearOrphans(ctx, host)
+		if err != nil {
+			return err
+		}
+		started, err := host.Resume(ctx)
+		if err != nil {
+			return err
+		}
+		if mended = append(mended, cleared...); len(started) > 0 {
+			mended = append(mended, "switched on "+strings.Join(started, ", "))
+		}
+		s.Result("%s", strings.Join(mended, "; "))
+		return nil
+	})
+}
+
+// clearOrphans removes machines and networks that no simulated cloud knows: a
+// killed run, or a state folder that is gone, has left them.
+func (l *lab) clearOrphans(ctx context.Context, host *vm.Host) (cleared []string, err error) {
+	files, err := filepath.Glob(filepath.Join(l.State, "clouds", "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	var known strings.Builder
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		known.Write(text)
+	}
+	machines, err := host.Machines(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, m := range machines {
+		if !strings.Contains(known.String(), `"`+m.ID+`"`) {
+			errs = append(errs, host.DeleteMachine(ctx, m.ID))
+			cleared = append(cleared, "removed machine "+m.Name)
+		}
+	}
+	networks, err := host.Networks(ctx)
+	if err != nil {
+		return nil, errors.Join(append(errs, err)...)
+	}
+	for _, id := range networks {
+		if !strings.Contains(known.String(), `"`+id+`"`) {
+			errs = append(errs, host.DeleteNetwork(ctx, id))
+			cleared = append(cleared, "removed network "+id)
+		}
+	}
+	return cleared, errors.Join(errs...)
+}
+
+// stop removes the lab from Docker.
+func (l *lab) stop(ctx context.Context) error {
+	host, err := vm.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	return host.Purge(ctx, false)
+}
+
+func (l *lab) downCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "down",
+		Short: "Remove everything that the lab has created, in whatever state it is; keep the caches",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return l.down(cmd.Context()) },
+	}
+}
+
+func (l *lab) down(ctx context.Context) error {
+	return l.log.Do("remove the lab", func(*progress.Step) error {
+		// Without an engine there are no containers, and a machine that has
+		// none needn't get one for this.
+		if cli, err := docker.Connect(ctx); err == nil {
+			cli.Close()
+			if err := vm.Purge(ctx); err != nil {
+				return err
+			}
+		}
+		var errs []error
+		for _, dir := range []string{"backend", "clouds", "pulumi", "kubeconfig", "ssh"} {
+			errs = append(errs, os.RemoveAll(filepath.Join(l.State, dir)))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+func (l *lab) cleanCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "clean",
+		Short: "Remove what the lab has created, its images and its caches (Go's own stay)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			if err := l.down(ctx); err != nil {
+				return err
+			}
+			return l.log.Do("remove images and caches", func(*progress.Step) error {
+				if cli, err := docker.Connect(ctx); err == nil {
+					defer cli.Close()
+					if err := image.Remove(ctx, cli); err != nil {
+						return err
+					}
+				}
+				return os.RemoveAll(l.Cache)
+			})
+		},
+	}
+}
+
+// next prints what to type next.
+func (l *lab) next(ctx context.Context) error {
+	out, err := l.Output(ctx, "stack", "output", "clusters", "--json")
+	if err != nil {
+		return err
+	}
+	names, err := clusterNames(out)
+	if err != nil {
+		return err
+	}
+	fmt.Println("\nThe hybrid cloud is up. To use it from this shell:")
+	fmt.Println("\n  eval \"$(make -s env)\"")
+	for _, name := range names {
+		fmt.Printf("  kubectl --context %s get nodes\n", name)
+	}
+	fmt.Println("  pulumi preview")
+	fmt.Println("\nAnd to remove it: make destroy")
+	return nil
+}

@@ -1,0 +1,63 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/docker/docker/client"
+)
+
+// Ensure checks the host and makes Docker answer: an engine that runs is used as
+// it is; on Debian and Ubuntu, root gets one installed and started. It raises the
+// host's inotify limit, the only setting of the host that the lab changes.
+// progress receives one line at a time.
+func Ensure(ctx context.Context, progress func(line string)) error {
+	if err := checkHost(); err != nil {
+		return err
+	}
+	if err := ensureEngine(ctx, progress); err != nil {
+		return err
+	}
+	return raiseInotify(inotifyInstances, progress)
+}
+
+func ensureEngine(ctx context.Context, progress func(string)) error {
+	cli, err := Connect(ctx)
+	if err == nil {
+		return cli.Close()
+	}
+	if ctx.Err() != nil || os.Getenv(client.EnvOverrideHost) != "" || os.Geteuid() != 0 {
+		return err // not ours to start
+	}
+	dockerd, missing := exec.LookPath("dockerd")
+	if missing != nil {
+		if !debianLike() {
+			return fmt.Errorf("this system is neither Debian nor Ubuntu, so that the lab can't install Docker: %w", err)
+		}
+		progress("installing Docker (package docker.io)")
+		if err := AptInstall(ctx, progress, "docker.io"); err != nil {
+			return err
+		}
+		if dockerd, err = exec.LookPath("dockerd"); err != nil {
+			return fmt.Errorf("the package docker.io brought no dockerd: %w", err)
+		}
+		// The package may have started it.
+		if cli, err := Connect(ctx); err == nil {
+			return cli.Close()
+		}
+	}
+	if exists("/run/systemd/system") {
+		progress("starting Docker with systemd")
+		return startUnit(ctx)
+	}
+	progress("starting dockerd by hand, since systemd doesn't run here")
+	return startDaemon(ctx, dockerd)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, os.ErrNotExist)
+}

@@ -1,0 +1,265 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	"sigs.k8s.io/yaml"
+
+	"hybrid/lab/docker"
+)
+
+// want is what Pulumi.dev.yaml and Pulumi.yaml's defaults describe.
+var want = map[string][]string{
+	"london":    {"london-1", "london-2"},
+	"frankfurt": {"frankfurt-1", "frankfurt-2"},
+	"america":   {"america-1", "america-2"},
+}
+
+// warmLimit bounds `pulumi up` from nothing with everything built and cached,
+// on two cores.
+const warmLimit = 2 * time.Minute
+
+// TestClusters goes through the life of a stack: each part needs the one before.
+func TestClusters(t *testing.T) {
+	l := open(t)
+	for _, part := range []struct {
+		name string
+		run  func(*lab)
+	}{
+		{"wrong settings create nothing", wrongSettings},
+		{"preview from nothing", previewFromNothing},
+		{"up", up},
+		{"nothing to change afterwards", noChanges},
+		{"no secret in the clear", noSecrets},
+		{"firewalls are enforced", firewalls},
+		{"drift is shown and repaired", drift},
+		{"one worker more and one fewer", workers},
+		{"destroy with dead machines", destroyDead},
+		{"killed three times", killed},
+	} {
+		if !t.Run(part.name, func(t *testing.T) {
+			start := time.Now()
+			part.run(&lab{T: t, ctx: t.Context(), stack: l.stack, host: l.host})
+			fmt.Printf("--- %s: %s\n", part.name, time.Since(start).Round(time.Second))
+		}) {
+			t.FailNow()
+		}
+	}
+}
+
+func wrongSettings(l *lab) {
+	before := l.docker()
+	text, err := os.ReadFile(filepath.Join("testdata", "wrong.yaml"))
+	if err != nil {
+		l.Fatal(err)
+	}
+	path := filepath.Join(l.TempDir(), "Pulumi.dev.yaml")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		l.Fatal(err)
+	}
+	out, err := l.pulumi("up", "--yes", "--skip-preview", "--config-file="+path)
+	if err == nil {
+		l.Fatal("pulumi up took settings that are all wrong")
+	}
+	for _, problem := range []string{
+		`azure`,             // unknown cloud
+		`is there twice`,    // duplicate name
+		`overlaps`,          // CIDRs
+		`workers`,           // zero nodes
+		`v1.99`,             // version
+		`federationHost`,    // two hosts
+		`hybrid:adminCidrs`, // no network at all
+	} {
+		if !strings.Contains(out, problem) {
+			l.Errorf("the message doesn't name %q", problem)
+		}
+	}
+	if _, resources := l.export(); len(resources) > 1 { // the stack itself may be there
+		l.Errorf("%d resources have been registered", len(resources))
+	}
+	if after := l.docker(); !slices.Equal(before, after) {
+		l.Errorf("in Docker there were %v, now there are %v", before, after)
+	}
+}
+
+func previewFromNothing(l *lab) {
+	out := l.must("preview")
+	for _, resource := range []string{
+		"digitalocean:index:Droplet", "aws:ec2:Instance", "gcp:compute:Instance",
+		"london-2-join", "frankfurt-1-init", "america-kubernetes",
+	} {
+		if !strings.Contains(out, resource) {
+			l.Errorf("the preview doesn't list %s", resource)
+		}
+	}
+	if got := l.docker(); len(got) > 0 {
+		l.Errorf("a preview has created %v", got)
+	}
+}
+
+func up(l *lab) {
+	start := time.Now()
+	out := l.up()
+	if took := time.Since(start); took > warmLimit {
+		l.Errorf("pulumi up took %s, want at most %s", took.Round(time.Second), warmLimit)
+	}
+	for _, secret := range l.secrets() {
+		if strings.Contains(out, secret) {
+			l.Error("pulumi up has printed a secret")
+		}
+	}
+	l.allReady(want)
+}
+
+// allReady checks the clusters' nodes, and that each cluster's own services run.
+func (l *lab) allReady(want map[string][]string) {
+	l.Helper()
+	for cluster, nodes := range want {
+		l.eventually(time.Minute, func() error {
+			got := l.nodes(cluster)
+			if !slices.Equal(slices.Sorted(maps.Keys(got)), nodes) {
+				return fmt.Errorf("%s has nodes %v, want %v", cluster, got, nodes)
+			}
+			for node, ready := range got {
+				if !ready {
+					return fmt.Errorf("%s: node %s is not Ready", cluster, node)
+				}
+			}
+			return l.coreDNS(cluster)
+		})
+	}
+}
+
+func noChanges(l *lab) {
+	l.must("preview", "--expect-no-changes")
+	l.must("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+	l.must("up", "--yes", "--skip-preview", "--expect-no-changes")
+}
+
+func workers(l *lab) {
+	more := l.config(func(settings map[string]any) {
+		settings["hybrid:clusters"] = clustersWith(l, "frankfurt", 2)
+	})
+	before := l.ids()
+	l.up(more)
+	grown := maps.Clone(want)
+	grown["frankfurt"] = []string{"frankfurt-1", "frankfurt-2", "frankfurt-3"}
+	l.allReady(grown)
+	after := l.ids()
+	for urn, id := range before {
+		if after[urn] != id {
+			l.Errorf("%s was %s, now it is %q: one more worker must only create", urn, id, after[urn])
+		}
+	}
+	l.up() // the settings without it
+	l.allReady(want)
+	if now := l.ids(); !maps.Equal(now, before) {
+		l.Errorf("one worker fewer has left other resources than before:\n%v\nwant\n%v", now, before)
+	}
+}
+
+// ids maps the custom resources of the state to their IDs.
+func (l *lab) ids() map[string]string {
+	l.Helper()
+	ids := map[string]string{}
+	_, resources := l.export()
+	for _, r := range resources {
+		if r.Custom {
+			ids[r.URN] = r.ID
+		}
+	}
+	return ids
+}
+
+func destroyDead(l *lab) {
+	for _, m := range l.machines("london") {
+		if err := l.host.DeleteMachine(l.ctx, m.ID); err != nil {
+			l.Fatal(err)
+		}
+	}
+	l.must("destroy", "--yes", "--skip-preview")
+	l.empty()
+}
+
+// empty checks that nothing of the lab is left.
+func (l *lab) empty() {
+	l.Helper()
+	if left := l.docker(); len(left) > 0 {
+		l.Errorf("destroy has left %v", left)
+	}
+	if _, resources := l.export(); len(resources) > 0 {
+		l.Errorf("destroy has left %d resources in the state", len(resources))
+	}
+}
+
+// docker lists the names of all containers, networks and volumes with the
+// lab's label.
+func (l *lab) docker() []string {
+	l.Helper()
+	cli, err := docker.Connect(l.ctx)
+	if err != nil {
+		l.Fatal(err)
+	}
+	defer cli.Close()
+	labelled := filters.NewArgs(filters.Arg("label", docker.Label))
+	var names []string
+	containers, err := cli.ContainerList(l.ctx, container.ListOptions{All: true, Filters: labelled})
+	if err != nil {
+		l.Fatal(err)
+	}
+	for _, c := range containers {
+		names = append(names, "container "+strings.Join(c.Names, ","))
+	}
+	networks, err := cli.NetworkList(l.ctx, network.ListOptions{Filters: labelled})
+	if err != nil {
+		l.Fatal(err)
+	}
+	for _, n := range networks {
+		names = append(names, "network "+n.Name)
+	}
+	volumes, err := cli.VolumeList(l.ctx, volume.ListOptions{Filters: labelled})
+	if err != nil {
+		l.Fatal(err)
+	}
+	for _, v := range volumes.Volumes {
+		names = append(names, "volume "+v.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// clustersWith are the program's own clusters, one of them with so many workers.
+func clustersWith(l *lab, name string, workers int) []any {
+	l.Helper()
+	text, err := os.ReadFile(filepath.Join(l.stack.Project, "Pulumi.yaml"))
+	if err != nil {
+		l.Fatal(err)
+	}
+	var file struct {
+		Config struct {
+			Clusters struct{ Default []map[string]any }
+		}
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		l.Fatal(err)
+	}
+	var clusters []any
+	for _, c := range file.Config.Clusters.Default {
+		if c["name"] == name {
+			c["workers"] = workers
+		}
+		clusters = append(clusters, c)
+	}
+	return clusters
+}

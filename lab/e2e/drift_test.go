@@ -1,0 +1,107 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func drift(l *lab) {
+	// Somebody closes the API's port in AWS's console, and a worker dies.
+	rule := l.resource("frankfurt-api-198.18.0.1-32")
+	l.command("cloud", "rm", "aws", rule.ID)
+	if _, err := l.cluster("frankfurt").Discovery().ServerVersion(); err == nil {
+		l.Error("the API answers although its firewall rule is gone")
+	}
+	worker := l.machines("london")[1]
+	if err := l.host.DeleteMachine(l.ctx, worker.ID); err != nil {
+		l.Fatal(err)
+	}
+	out := l.must("refresh", "--yes", "--skip-preview")
+	for _, name := range []string{"frankfurt-api-198.18.0.1-32", worker.Name} {
+		if !strings.Contains(out, name) {
+			l.Errorf("pulumi refresh doesn't show that %s is gone", name)
+		}
+	}
+	l.up()
+	l.allReady(want)
+	l.must("preview", "--expect-no-changes")
+}
+
+// resource finds one of the state by its name.
+func (l *lab) resource(name string) resource {
+	l.Helper()
+	_, resources := l.export()
+	for _, r := range resources {
+		if r.name() == name && r.Custom {
+			return r
+		}
+	}
+	l.Fatalf("the state has no resource %s", name)
+	return resource{}
+}
+
+// killed kills `pulumi up` from nothing at three points and lets it finish.
+func killed(l *lab) {
+	for _, point := range []struct {
+		name    string
+		reached func() bool
+	}{
+		{"networks are being made", func() bool { return len(l.docker()) > 2 }},
+		{"machines boot", func() bool { return len(l.machines("london"))+len(l.machines("america")) >= 2 }},
+		{"kubeadm runs", func() bool {
+			for _, m := range l.machines("frankfurt") {
+				if _, err := l.host.Exec(l.ctx, m.ID, "pgrep", "-x", "kubeadm"); err == nil {
+					return true
+				}
+			}
+			return false
+		}},
+	} {
+		l.killAt(point.name, point.reached)
+		if out, err := l.pulumi("cancel", "--yes"); err != nil {
+			l.Fatalf("pulumi cancel after a kill: %v\n%s", err, out)
+		}
+	}
+	l.up()
+	l.allReady(want)
+	for cluster, nodes := range want {
+		if got := l.machines(cluster); len(got) != len(nodes) {
+			l.Errorf("%s has %d machines, want %d: killed runs have left orphans", cluster, len(got), len(nodes))
+		}
+	}
+	l.must("preview", "--expect-no-changes")
+	l.must("destroy", "--yes", "--skip-preview")
+	l.empty()
+}
+
+// killAt starts `pulumi up` and kills it with SIGKILL at a point.
+func (l *lab) killAt(name string, reached func() bool) {
+	l.Helper()
+	ctx, cancel := context.WithTimeout(l.ctx, 3*time.Minute)
+	defer cancel()
+	cmd := l.stack.Command(ctx, "up", "--yes", "--skip-preview", "--non-interactive", "--color", "never")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		l.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for !reached() {
+		select {
+		case err := <-ended:
+			l.Fatalf("pulumi up ended before the point %q: %v", name, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		l.Fatal(err)
+	}
+	if err := <-ended; err == nil || errors.Is(err, context.DeadlineExceeded) {
+		l.Fatalf("%s: %v", name, err)
+	}
+	fmt.Printf("--- killed: %s\n", name)
+}

@@ -1,0 +1,227 @@
+// Package e2e runs the real `pulumi up` in the lab and looks at what came of
+// it with client-go, SSH and the Docker API. It needs what `make up` needs.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"hybrid/lab/stack"
+	"hybrid/lab/vm"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/yaml"
+)
+
+// lab is the one lab of this machine.
+type lab struct {
+	*testing.T
+	ctx   context.Context
+	stack *stack.Stack
+	host  *vm.Host
+}
+
+// open prepares the machine, removes whatever an earlier run left, and leaves
+// an empty lab when the test ends.
+func open(t *testing.T) *lab {
+	t.Helper()
+	s, err := stack.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lab{T: t, ctx: t.Context(), stack: s}
+	l.command("down")
+	l.command("start")
+	if l.host, err = vm.Open(l.ctx); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		l.host.Close()
+		l.ctx = context.Background() // the test's own has ended
+		if t.Failed() && os.Getenv("HYBRID_LAB_RETAIN") != "" {
+			t.Log("the lab is retained, as HYBRID_LAB_RETAIN says; `make down` removes it")
+			return
+		}
+		l.command("down")
+	})
+	return l
+}
+
+// command runs the lab's own command, built by make.
+func (l *lab) command(args ...string) string {
+	l.Helper()
+	cmd := exec.CommandContext(l.ctx, filepath.Join(l.stack.Cache, "bin", "lab"), args...)
+	cmd.Dir = l.stack.Project
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		l.Fatalf("lab %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// pulumi runs `pulumi` as a user's shell would, shows its output in the test's
+// log as it comes, and returns it.
+func (l *lab) pulumi(args ...string) (string, error) {
+	l.Helper()
+	cmd := l.stack.Command(l.ctx, append(args, "--non-interactive", "--color", "never")...)
+	var out bytes.Buffer
+	cmd.Stdout = io.MultiWriter(&out, os.Stdout)
+	cmd.Stderr = cmd.Stdout
+	start := time.Now()
+	err := cmd.Run()
+	fmt.Printf("--- pulumi %s: %s, %v\n", strings.Join(args, " "), time.Since(start).Round(100*time.Millisecond), err)
+	return out.String(), err
+}
+
+// must is pulumi for what has to succeed.
+func (l *lab) must(args ...string) string {
+	l.Helper()
+	out, err := l.pulumi(args...)
+	if err != nil {
+		l.Fatalf("pulumi %s: %v\n%s", strings.Join(args, " "), err, tail(out, 60))
+	}
+	return out
+}
+
+func tail(s string, lines int) string {
+	all := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// up builds the whole and writes the kubeconfig.
+func (l *lab) up(args ...string) string {
+	l.Helper()
+	out := l.must(append([]string{"up", "--yes", "--skip-preview"}, args...)...)
+	if err := l.stack.WriteKubeconfig(l.ctx); err != nil {
+		l.Fatal(err)
+	}
+	return out
+}
+
+// config writes a variant of Pulumi.dev.yaml and returns the flag that uses it.
+func (l *lab) config(change func(settings map[string]any)) string {
+	l.Helper()
+	text, err := os.ReadFile(filepath.Join(l.stack.Project, "Pulumi.dev.yaml"))
+	if err != nil {
+		l.Fatal(err)
+	}
+	var file map[string]any
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		l.Fatal(err)
+	}
+	change(file["config"].(map[string]any))
+	if text, err = yaml.Marshal(file); err != nil {
+		l.Fatal(err)
+	}
+	path := filepath.Join(l.TempDir(), "Pulumi.dev.yaml")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		l.Fatal(err)
+	}
+	return "--config-file=" + path
+}
+
+// cluster is a client for one context of the merged kubeconfig, with the CA
+// from that file and no other.
+func (l *lab) cluster(name string) *kubernetes.Clientset {
+	l.Helper()
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
+		&clientcmd.ClientConfigLoadingRules{ExplicitPath: l.stack.Kubeconfig()},
+		&clientcmd.ConfigOverrides{CurrentContext: name},
+	).ClientConfig()
+	if err != nil {
+		l.Fatalf("context %s: %v", name, err)
+	}
+	config.Timeout = 10 * time.Second
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return client
+}
+
+// nodes maps a cluster's node names to whether they are Ready.
+func (l *lab) nodes(cluster string) map[string]bool {
+	l.Helper()
+	list, err := l.cluster(cluster).CoreV1().Nodes().List(l.ctx, metav1.ListOptions{})
+	if err != nil {
+		l.Fatalf("nodes of %s: %v", cluster, err)
+	}
+	ready := map[string]bool{}
+	for _, n := range list.Items {
+		ready[n.Name] = false
+		for _, c := range n.Status.Conditions {
+			if c.Type == corev1.NodeReady {
+				ready[n.Name] = c.Status == corev1.ConditionTrue
+			}
+		}
+	}
+	return ready
+}
+
+// resource is one of the stack's state.
+type resource struct {
+	URN, Type, ID   string
+	Custom          bool
+	Inputs, Outputs map[string]any
+}
+
+func (r resource) name() string { return r.URN[strings.LastIndex(r.URN, "::")+2:] }
+
+// export is the stack's state as `pulumi stack export` prints it.
+func (l *lab) export() (raw string, resources []resource) {
+	l.Helper()
+	out, err := l.stack.Output(l.ctx, "stack", "export")
+	if err != nil {
+		l.Fatal(err)
+	}
+	var state struct {
+		Deployment struct{ Resources []resource }
+	}
+	if err := json.Unmarshal(out, &state); err != nil {
+		l.Fatal(err)
+	}
+	return string(out), state.Deployment.Resources
+}
+
+// secretOutput is an output of the stack in the clear.
+func (l *lab) secretOutput(name string) string {
+	l.Helper()
+	out, err := l.stack.Output(l.ctx, "stack", "output", name, "--show-secrets")
+	if err != nil {
+		l.Fatal(err)
+	}
+	return string(out)
+}
+
+// eventually waits for a condition and fails with its last error.
+func (l *lab) eventually(within time.Duration, condition func() error) {
+	l.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		err := condition()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			l.Fatalf("not within %s: %v", within, err)
+		}
+		select {
+		case <-l.ctx.Done():
+			l.Fatal(errors.Join(l.ctx.Err(), err))
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// secrets are all that must never be seen in the clear: the private keys of SSH
+// and of the clusters' administrators.
+func (l *lab) secrets() []string {
+	l.Helper()
+	var keys map[string]string
+	if err := json.Unmarshal([]byte(l.secretOutput("sshPrivateKeys")), &keys); err != nil {
+		l.Fatal(err)
+	}
+	var found []string
+	for _, key := range keys {
+		// The second line is the first of the encoded key, the third is private.
+		lines := strings.Split(strings.TrimSpace(key), "\n")
+		found = append(found, lines[2])
+	}
+	config, err := clientcmd.LoadFromFile(l.stack.Kubeconfig())
+	if err != nil {
+		l.Fatal(err)
+	}
+	for _, user := range config.AuthInfos {
+		found = append(found, string(user.ClientKeyData[40:100]))
+	}
+	if len(found) != 2*len(want) {
+		l.Fatalf("found %d secrets, want a key and an administrator of each cluster", len(found))
+	}
+	return found
+}
+
+func noSecrets(l *lab) {
+	raw, resources := l.export()
+	for _, secret := range l.secrets() {
+		if strings.Contains(raw, secret) {
+			l.Error("the exported state holds a secret in the clear")
+		}
+	}
+	for _, r := range resources {
+		// A join token is secret for the day that it lives.
+		if strings.HasSuffix(r.name(), "-token") || strings.HasSuffix(r.name(), "-join") {
+			for _, field := range []map[string]any{r.Inputs, r.Outputs} {
+				for _, key := range []string{"stdin", "stdout"} {
+					if text, ok := field[key].(string); ok && strings.Contains(text, "kubeadm join ") {
+						l.Errorf("%s: %s is in the clear", r.name(), key)
+					}
+				}
+			}
+		}
+	}
+	userData := map[string][]string{}
+	for _, nodes := range want {
+		for _, node := range nodes {
+			text := l.run(node, "sudo cat /var/lib/cloud/instance/user-data.txt")
+			userData[text] = append(userData[text], node)
+			for _, secret := range append(l.secrets(), "PRIVATE KEY", "password", "token") {
+				if strings.Contains(text, secret) {
+					l.Errorf("%s: user-data holds %.20q", node, secret)
+				}
+			}
+		}
+	}
+	if len(userData) != 1 {
+		l.Errorf("user-data differs between machines: %v", userData)
+	}
+}
+
+// firewalls looks for ports that are open and should not be, with a positive
+// control for each: the same connection from where it is allowed.
+func firewalls(l *lab) {
+	for _, nodes := range want {
+		controlPlane, worker := nodes[0], nodes[1]
+		for _, c := range []struct {
+			node, port string
+			open       bool
+		}{
+			{controlPlane, "22", true}, {controlPlane, "6443", true},
+			{worker, "22", true},
+			// kubelet listens on both, and serves the cluster's nodes only.
+			{controlPlane, "10250", false}, {worker, "10250", false},
+		} {
+			address := net.JoinHostPort(l.public(c.node), c.port)
+			conn, err := net.DialTimeout("tcp", address, 2*time.Second)
+			if err == nil {
+				conn.Close()
+			}
+			if (err == nil) != c.open {
+				l.Errorf("from the administrator to %s port %s: open is %v, want %v", c.node, c.port, err == nil, c.open)
+			}
+		}
+		l.reaches(worker, controlPlane, 10250, true)
+		l.reaches(controlPlane, worker, 10250, true)
+		l.reaches(worker, controlPlane, 2379, false) // etcd listens on this address too
+		l.reaches(worker, controlPlane, 22, false)
+	}
+	// From one cluster into another nothing is open yet.
+	for _, port := range []int{22, 6443, 10250} {
+		if out, err := l.connect("london-1", l.public("frankfurt-1"), port); err == nil {
+			l.Errorf("london-1 reaches frankfurt-1 port %d: %s", port, out)
+		}
+	}
+	// The way out is open: the registry's port answers to everybody.
+	if out, err := l.connect("london-1", "198.18.0.5", 80); err != nil {
+		l.Errorf("london-1 doesn't reach the internet: %v: %s", err, out)
+	}
+}
+
+// reaches checks a connection between two nodes of a cluster by their private
+// addresses.
+func (l *lab) reaches(from, to string, port int, open bool) {
+	l.Helper()
+	for _, n := range l.clusters()[clusterOf(to)].Nodes {
+		if n.Name != to {
+			continue
+		}
+		if out, err := l.connect(from, n.PrivateAddress, port); (err == nil) != open {
+			l.Errorf("from %s to %s port %d: open is %v, want %v: %s", from, to, port, err == nil, open, out)
+		}
+		return
+	}
+	l.Errorf("no node %s", to)
+}
+
+// connect opens a TCP connection from a node. bash can do that by itself.
+func (l *lab) connect(from, address string, port int) (string, error) {
+	return l.ssh(from, fmt.Sprintf("timeout 3 bash -c 'exec 3<>/dev/tcp/%s/%d'", address, port))
+}

@@ -1,0 +1,89 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+
+	"hybrid/lab/docker"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
+)
+
+// Base is what the image is built upon. The Dockerfile's FROM says the same.
+const Base = "debian:bookworm-slim"
+
+// ensureBase pulls Base if it isn't there, and where Docker Hub can't be reached
+// makes the like of it from Debian's packages.
+func ensureBase(ctx context.Context, cli *client.Client, progress func(string)) error {
+	_, err := cli.ImageInspect(ctx, Base)
+	if !errdefs.IsNotFound(err) {
+		return err
+	}
+	progress("pulling " + Base)
+	pulled := pull(ctx, cli, progress)
+	if pulled == nil || ctx.Err() != nil {
+		return pulled
+	}
+	progress(fmt.Sprintf("%s can't be pulled (%v): making it from Debian's packages", Base, pulled))
+	if err := bootstrap(ctx, cli, progress); err != nil {
+		return fmt.Errorf("%s can neither be pulled (%w) nor made: %w: load it with `docker load`", Base, pulled, err)
+	}
+	return nil
+}
+
+func pull(ctx context.Context, cli *client.Client, progress func(string)) error {
+	stream, err := cli.ImagePull(ctx, Base, image.PullOptions{Platform: "linux/amd64"})
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	return follow(stream, progress)
+}
+
+// bootstrap imports what mmdebstrap makes, without the files that the slim image
+// leaves out too.
+func bootstrap(ctx context.Context, cli *client.Client, progress func(string)) error {
+	if _, err := exec.LookPath("mmdebstrap"); err != nil {
+		progress("installing mmdebstrap")
+		if err := docker.AptInstall(ctx, progress, "mmdebstrap", "debian-archive-keyring"); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx) // ends mmdebstrap if the import fails
+	defer cancel()
+	r, w := io.Pipe()
+	cmd := exec.CommandContext(ctx, "mmdebstrap", "--variant=minbase", "--verbose",
+		"--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
+		"--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=force-unsafe-io",
+		"bookworm", "-")
+	cmd.Stdout = w
+	made := make(chan error, 1)
+	go func() {
+		err := docker.RunWithProgress(cmd, progress)
+		w.CloseWithError(err)
+		made <- err
+	}()
+	imported := load(ctx, cli, r)
+	r.CloseWithError(imported)
+	if imported != nil {
+		cancel()
+	}
+	if err := <-made; err != nil {
+		return fmt.Errorf("mmdebstrap: %w", err)
+	}
+	return imported
+}
+
+func load(ctx context.Context, cli *client.Client, archive io.Reader) error {
+	stream, err := cli.ImageImport(ctx, image.ImportSource{Source: archive, SourceName: "-"}, Base,
+		image.ImportOptions{Changes: []string{`CMD ["bash"]`, "LABEL " + label()}})
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	return follow(stream, func(string) {})
+}

@@ -1,0 +1,117 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+//go:embed all:context
+var buildContext embed.FS
+
+// file is one of the build's inputs.
+type file struct {
+	name string // in the build context
+	mode int64
+	open func() (io.ReadCloser, int64, error)
+}
+
+type files []file
+
+// inputs are all that the image is made of: the embedded build context and kube.
+func inputs(kube string) (files, error) {
+	sub, err := fs.Sub(buildContext, "context")
+	if err != nil {
+		return nil, err
+	}
+	var all files
+	err = fs.WalkDir(sub, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(sub, path)
+		if err != nil {
+			return err
+		}
+		mode := int64(0o644) // embedding loses the mode
+		if bytes.HasPrefix(text, []byte("#!")) {
+			mode = 0o755
+		}
+		all = append(all, file{path, mode, func() (io.ReadCloser, int64, error) {
+			return io.NopCloser(bytes.NewReader(text)), int64(len(text)), nil
+		}})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, file{"kube", 0o755, func() (io.ReadCloser, int64, error) { return openFile(kube) }})
+	slices.SortFunc(all, func(a, b file) int { return strings.Compare(a.name, b.name) })
+	return all, nil
+}
+
+func openFile(path string) (io.ReadCloser, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// digest is short enough for a tag and long enough for one host's images.
+func (all files) digest() (string, error) {
+	hash := sha256.New()
+	for _, f := range all {
+		r, size, err := f.open()
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(hash, "%q %o %d\n", f.name, f.mode, size)
+		_, err = io.Copy(hash, r)
+		r.Close()
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil))[:12], nil
+}
+
+// tar streams the inputs. Times are zero, so that Docker's cache of layers goes
+// by the contents.
+func (all files) tar() io.ReadCloser {
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(all.writeTar(w)) }()
+	return r
+}
+
+func (all files) writeTar(w io.Writer) error {
+	archive := tar.NewWriter(w)
+	for _, f := range all {
+		r, size, err := f.open()
+		if err != nil {
+			return err
+		}
+		err = archive.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.name, Mode: f.mode, Size: size})
+		if err == nil {
+			_, err = io.Copy(archive, r)
+		}
+		r.Close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	return archive.Close()
+}

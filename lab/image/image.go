@@ -1,0 +1,132 @@
+// Package image makes the lab's Docker image: a Debian that boots as a virtual
+// machine, and whose parts routers and the registry use too.
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"hybrid/lab/docker"
+	"hybrid/lab/lock"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/build"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
+)
+
+// Current is the image that Ensure made last: what machines are created from.
+const Current = repository + ":current"
+
+const repository = "hybrid-lab-vm"
+
+// Ensure builds the image unless it is there. kube is the path of the multi-call
+// binary of Kubernetes, which becomes the image's kubeadm, kubelet and kubectl.
+// The returned reference carries a digest of all inputs; Current names the same
+// image. progress receives one line at a time.
+func Ensure(ctx context.Context, cli *client.Client, kube string, progress func(line string)) (string, error) {
+	files, err := inputs(kube)
+	if err != nil {
+		return "", err
+	}
+	digest, err := files.digest()
+	if err != nil {
+		return "", err
+	}
+	unlock, err := lock.Take("image") // two builds at once would each do all the work
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	ref := repository + ":" + digest
+	if _, err := cli.ImageInspect(ctx, ref); errdefs.IsNotFound(err) {
+		if err := ensureBase(ctx, cli, progress); err != nil {
+			return "", err
+		}
+		if err := buildImage(ctx, cli, files, ref, progress); err != nil {
+			return "", fmt.Errorf("building the image %s: %w", ref, err)
+		}
+	} else if err != nil {
+		return "", err
+	}
+	if err := cli.ImageTag(ctx, ref, Current); err != nil {
+		return "", err
+	}
+	return ref, remove(ctx, cli, ref, Current)
+}
+
+// Remove removes every image that Ensure made and no container uses. Base stays:
+// it may be the user's.
+func Remove(ctx context.Context, cli *client.Client) error { return remove(ctx, cli) }
+
+func buildImage(ctx context.Context, cli *client.Client, files files, ref string, progress func(string)) error {
+	archive := files.tar()
+	defer archive.Close()
+	response, err := cli.ImageBuild(ctx, archive, build.ImageBuildOptions{
+		Tags: []string{ref},
+		// Where containers can't reach the world, or not by its names, the host can.
+		NetworkMode: "host",
+		BuildArgs:   proxies(),
+		Remove:      true,
+		ForceRemove: true,
+		Version:     build.BuilderV1, // BuildKit needs a session, this one doesn't
+	})
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	return follow(response.Body, progress)
+}
+
+// proxies hands on the environment's. Docker knows these names: they need no ARG
+// and stay out of the image and its history.
+func proxies() map[string]*string {
+	arguments := map[string]*string{}
+	for _, name := range []string{"http_proxy", "https_proxy", "no_proxy"} {
+		for _, spelling := range []string{name, strings.ToUpper(name)} {
+			if value, ok := os.LookupEnv(spelling); ok {
+				arguments[spelling] = &value
+			}
+		}
+	}
+	return arguments
+}
+
+// remove removes all tags of the repository but those to keep, and what has lost its
+// tag. An image that a container still uses goes the next time.
+func remove(ctx context.Context, cli *client.Client, keep ...string) error {
+	images, err := cli.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", repository))})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, summary := range images {
+		for _, tag := range summary.RepoTags {
+			if slices.Contains(keep, tag) || !strings.HasPrefix(tag, repository+":") {
+				continue
+			}
+			if err := removeTag(ctx, cli, tag); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	_, err = cli.ImagesPrune(ctx, filters.NewArgs(filters.Arg("dangling", "true"), filters.Arg("label", label())))
+	return errors.Join(append(errs, err)...)
+}
+
+func removeTag(ctx context.Context, cli *client.Client, tag string) error {
+	_, err := cli.ImageRemove(ctx, tag, image.RemoveOptions{PruneChildren: true})
+	if errdefs.IsConflict(err) || errdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// label is what the Dockerfile's LABEL says too: also the containers of an
+// interrupted build can then be found and removed.
+func label() string { return docker.Label + "=" + docker.LabelValue }

@@ -1,0 +1,111 @@
+package image
+
+import (
+	"archive/tar"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func write(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDigestFollowsTheInputs(t *testing.T) {
+	dir := t.TempDir()
+	digest := func(kube string) string {
+		t.Helper()
+		files, err := inputs(kube)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := files.digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	one := digest(write(t, filepath.Join(dir, "a"), "one"))
+	if same := digest(write(t, filepath.Join(dir, "b"), "one")); same != one {
+		t.Errorf("the same contents: got %s and %s", one, same)
+	}
+	if other := digest(write(t, filepath.Join(dir, "c"), "two")); other == one {
+		t.Errorf("other contents: got %s twice", one)
+	}
+	if files, err := inputs(filepath.Join(dir, "none")); err == nil {
+		if _, err = files.digest(); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("no kube: got %v, want %v", err, os.ErrNotExist)
+		}
+	}
+}
+
+func TestTarHoldsTheInputs(t *testing.T) {
+	files, err := inputs(write(t, filepath.Join(t.TempDir(), "kube"), "binary"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	modes := map[string]int64{}
+	stream := files.tar()
+	defer stream.Close()
+	for archive := tar.NewReader(stream); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		modes[header.Name] = header.Mode
+	}
+	for name, mode := range map[string]int64{
+		"Dockerfile":                   0o644,
+		"kube":                         0o755,
+		"rootfs/usr/local/sbin/lab-vm": 0o755,
+		"rootfs/etc/cloud/cloud.cfg":   0o644,
+		"rootfs/etc/containerd/certs.d/_default/hosts.toml": 0o644,
+	} {
+		if modes[name] != mode {
+			t.Errorf("%s: got mode %o, want %o", name, modes[name], mode)
+		}
+	}
+}
+
+func TestTheDockerfileAgrees(t *testing.T) {
+	text, err := buildContext.ReadFile("context/Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	for _, want := range []string{"FROM " + Base, "LABEL " + label()} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("the Dockerfile has no line %q", want)
+		}
+	}
+}
+
+func TestFollow(t *testing.T) {
+	for name, test := range map[string]struct{ stream, lines, err string }{
+		"build":  {`{"stream":"Step 1\n"}{"stream":"\n"}{"aux":{"ID":"x"}}{"stream":"a\nb\n"}`, "Step 1|a|b", ""},
+		"pull":   {`{"status":"Pulling","id":"abc"}{"status":"Done"}`, "abc Pulling|Done", ""},
+		"colors": {`{"stream":"\u001b[91mred\n\u001b[0m"}`, "red", ""},
+		"error":  {`{"stream":"a"}{"errorDetail":{"message":"no"},"error":"no"}`, "a", "no"},
+		"cut":    {`{"stream":"a"}{"str`, "a", "unexpected EOF"},
+	} {
+		var lines []string
+		err := follow(strings.NewReader(test.stream), func(line string) { lines = append(lines, line) })
+		if got := strings.Join(lines, "|"); got != test.lines {
+			t.Errorf("%s: lines: got %q, want %q", name, got, test.lines)
+		}
+		if (err == nil) != (test.err == "") || err != nil && err.Error() != test.err {
+			t.Errorf("%s: error: got %v, want %q", name, err, test.err)
+		}
+	}
+}

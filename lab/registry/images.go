@@ -1,0 +1,60 @@
+package registry
+
+import (
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Kubernetes is the version of the images, and thereby of the clusters in the lab.
+// The others are those that kubeadm of this version asks for.
+const (
+	Kubernetes = "v1.35.4"
+	etcd       = "3.6.6-0"
+	coreDNS    = "v1.13.1"
+	pause      = "3.10.1" // containerd's configuration in the machines' image says so too
+)
+
+// Inputs are the files that the images are made of.
+type Inputs struct {
+	Kube    string // path of the multi-call binary of Kubernetes and etcd
+	CoreDNS string // path of CoreDNS
+	Pause   string // path of the program that holds a pod's namespaces
+	Server  string // path of the registry's own program
+	VMImage string // reference of the machines' image, as image.Ensure returned it
+}
+
+// Image is what the lab serves under an upstream name. Layers with the same inputs
+// are made, kept and pulled once.
+type Image struct {
+	Name   string // with registry and tag, such as docker.io/library/postgres:18
+	Layers []Layer
+	Config v1.Config
+}
+
+// searchPath is that of the upstream images: pods name programs without a folder.
+var searchPath = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+// images lists all that the lab serves.
+func images(in Inputs) []Image {
+	kube := Binary{
+		Path: "/usr/local/bin/kube", Source: in.Kube,
+		Links: []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"},
+	}
+	// What kube-proxy calls, with the extensions that iptables loads.
+	netfilter := Programs{Image: in.VMImage, Names: []string{
+		"conntrack", "nft", "iptables", "iptables-save", "iptables-restore",
+		"ip6tables", "ip6tables-save", "ip6tables-restore", "/usr/lib/x86_64-linux-gnu/xtables",
+	}}
+	call := func(program string) v1.Config {
+		return v1.Config{Entrypoint: []string{program}, Env: searchPath}
+	}
+	return []Image{
+		{"registry.k8s.io/kube-apiserver:" + Kubernetes, []Layer{kube}, call("kube-apiserver")},
+		{"registry.k8s.io/kube-controller-manager:" + Kubernetes, []Layer{kube}, call("kube-controller-manager")},
+		{"registry.k8s.io/kube-scheduler:" + Kubernetes, []Layer{kube}, call("kube-scheduler")},
+		{"registry.k8s.io/kube-proxy:" + Kubernetes, []Layer{kube, netfilter}, call("kube-proxy")},
+		{"registry.k8s.io/etcd:" + etcd, []Layer{kube}, call("etcd")},
+		{"registry.k8s.io/coredns/coredns:" + coreDNS, []Layer{Binary{Path: "/coredns", Source: in.CoreDNS}}, call("/coredns")},
+		{"registry.k8s.io/pause:" + pause, []Layer{Binary{Path: "/pause", Source: in.Pause}},
+			v1.Config{Entrypoint: []string{"/pause"}, Env: searchPath, User: "65535:65535"}},
+	}
+}

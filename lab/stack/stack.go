@@ -1,0 +1,120 @@
+// Package stack runs the real Pulumi engine on the lab's stack: its own
+// environment, its own PULUMI_HOME with the lab's providers, its own backend.
+// Nothing of the user's own Pulumi settings is read or changed.
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"hybrid/lab/paths"
+)
+
+// passphrase encrypts the secrets of the lab's stack. It guards nothing but
+// the lab, and is fixed so that Pulumi.dev.yaml's salt fits on every machine.
+const passphrase = "hybrid-lab"
+
+// Stack is the lab's stack.
+type Stack struct {
+	Project, Cache, State string
+}
+
+// Open finds the folders.
+func Open() (*Stack, error) {
+	project, err := paths.Project()
+	if err != nil {
+		return nil, err
+	}
+	cache, err := paths.Cache()
+	if err != nil {
+		return nil, err
+	}
+	state, err := paths.State()
+	if err != nil {
+		return nil, err
+	}
+	return &Stack{project, cache, state}, nil
+}
+
+// Kubeconfig is the file with every cluster's context.
+func (s *Stack) Kubeconfig() string { return filepath.Join(s.State, "kubeconfig") }
+
+// Bin is the folder for a shell's PATH: `pulumi`, `kubectl` and `lab`.
+func (s *Stack) Bin() string { return filepath.Join(s.Cache, "path") }
+
+func (s *Stack) home() string    { return filepath.Join(s.State, "pulumi") }
+func (s *Stack) backend() string { return filepath.Join(s.State, "backend") }
+
+// Settings are the variables that a shell needs for `pulumi` and `kubectl` to
+// work as typed, except PATH.
+func (s *Stack) Settings() [][2]string {
+	return [][2]string{
+		{"HYBRID_LAB_STATE", s.State},
+		{"HYBRID_LAB_STACK", paths.Stack},
+		{"KUBECONFIG", s.Kubeconfig()},
+		{"PULUMI_HOME", s.home()},
+		{"PULUMI_BACKEND_URL", "file://" + s.backend()},
+		{"PULUMI_CONFIG_PASSPHRASE", passphrase},
+		{"PULUMI_STACK", paths.Stack},
+		{"PULUMI_SKIP_UPDATE_CHECK", "true"},
+		{"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION", "true"},
+		// Most operations wait for a VM and not for this machine's cores, from
+		// whose number the default (4 per core) is made.
+		{"PULUMI_PARALLEL", "32"},
+	}
+}
+
+// Env is a process's environment with Settings and PATH.
+func (s *Stack) Env() []string {
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		// A user's credentials and settings for real clouds have no business here.
+		return strings.HasPrefix(kv, "PULUMI_")
+	})
+	for _, kv := range s.Settings() {
+		env = append(env, kv[0]+"="+kv[1])
+	}
+	return append(env, "PATH="+s.Bin()+":"+os.Getenv("PATH"))
+}
+
+// Command is a `pulumi` process that isn't started yet. Interrupting ctx
+// interrupts it, so that it can finish its state, and kills it only later.
+func (s *Stack) Command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(s.Cache, "bin", "pulumi"), args...)
+	cmd.Dir, cmd.Env = s.Project, s.Env()
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = interruptGrace
+	return cmd
+}
+
+// Run runs `pulumi` and passes its output on.
+func (s *Stack) Run(ctx context.Context, out io.Writer, args ...string) error {
+	cmd := s.Command(ctx, args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if out == os.Stdout { // a terminal's: pulumi may draw on it and ask
+		cmd.Stdin, cmd.Stderr = os.Stdin, os.Stderr
+	}
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("pulumi %s: %w", args[0], err)
+	}
+	return nil
+}
+
+// Output runs `pulumi` and returns what it prints.
+func (s *Stack) Output(ctx context.Context, args ...string) ([]byte, error) {
+	out, err := s.Command(ctx, args...).Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+		}
+		return nil, fmt.Errorf("pulumi %s: %w", strings.Join(args, " "), err)
+	}
+	return out, nil
+}

@@ -1,0 +1,131 @@
+// Package vm runs virtual machines, their networks and their routers as Docker
+// containers. It uses Docker's API and nothing else: the host's own network
+// configuration is never touched.
+//
+// A network is a Docker network with a router container at its first address. The
+// routers meet in one more Docker network, the lab's internet, where the host
+// itself and the registry are too. Machines carry /32 addresses and reach
+// everything, even their neighbors, through the router, which enforces the
+// firewall rules and translates public addresses.
+package vm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"hybrid/lab/docker"
+	"hybrid/lab/image"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/client"
+)
+
+// Label is on every container, network and volume of the lab.
+const Label = docker.Label
+
+// The labels that say what a thing is.
+const (
+	labelKind = Label + ".kind"
+	labelID   = Label + ".id"
+	labelSpec = Label + ".spec" // JSON
+)
+
+// The kinds of things.
+const (
+	kindInternet = "internet"
+	kindRegistry = "registry"
+	kindNetwork  = "network"
+	kindRouter   = "router"
+	kindMachine  = "machine"
+)
+
+// namePrefix keeps the lab's names apart from the user's.
+const namePrefix = "hybrid-lab-"
+
+// dockerName is the name of what belongs to a network. IDs of Google's are paths,
+// and Docker takes no slash in a container's name.
+func dockerName(parts ...string) string {
+	return namePrefix + strings.ReplaceAll(strings.Join(parts, "-"), "/", "-")
+}
+
+// ErrNotFound is what lookups return for an ID that doesn't exist.
+var ErrNotFound = errors.New("not found")
+
+// Host is the machine's Docker engine seen as a hypervisor. It is safe for
+// concurrent use, also by several processes.
+type Host struct{ docker *client.Client }
+
+// Open connects to the Docker engine. The lab's image must have been built.
+func Open(ctx context.Context) (*Host, error) {
+	cli, err := docker.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := cli.ImageInspect(ctx, image.Current); err != nil {
+		cli.Close()
+		return nil, fmt.Errorf("the machines' image %s: run `make up`, which builds it: %w", image.Current, err)
+	}
+	return &Host{docker: cli}, nil
+}
+
+// Close ends the connection.
+func (h *Host) Close() error { return h.docker.Close() }
+
+// labels returns those of a thing; spec is kept as JSON, so that Docker itself is
+// the truth about what exists.
+func labels(kind, id string, spec any) (map[string]string, error) {
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{Label: docker.LabelValue, labelKind: kind, labelID: id, labelSpec: string(text)}, nil
+}
+
+func labelFilter(kind, id string) filters.Args {
+	args := filters.NewArgs(filters.Arg("label", Label+"="+docker.LabelValue))
+	if kind != "" {
+		args.Add("label", labelKind+"="+kind)
+	}
+	if id != "" {
+		args.Add("label", labelID+"="+id)
+	}
+	return args
+}
+
+// container finds the one container of a kind and ID, running or not.
+func (h *Host) container(ctx context.Context, kind, id string) (*container.Summary, error) {
+	found, err := h.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: labelFilter(kind, id)})
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s %s: %w", kind, id, ErrNotFound)
+	}
+	return &found[0], nil
+}
+
+// removeContainer removes a container with its volumes, running or not. One that
+// is gone, or going, is fine.
+func (h *Host) removeContainer(ctx context.Context, id string) error {
+	err := h.docker.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	if errdefs.IsConflict(err) { // somebody else is removing it: wait for that
+		removed, failed := h.docker.ContainerWait(ctx, id, container.WaitConditionRemoved)
+		select {
+		case <-removed:
+			return nil
+		case err = <-failed:
+			if errdefs.IsNotFound(err) {
+				return nil
+			}
+		}
+	}
+	return err
+}

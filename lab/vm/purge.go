@@ -1,0 +1,86 @@
+package vm
+
+import (
+	"context"
+	"errors"
+
+	"hybrid/lab/docker"
+	"hybrid/lab/lock"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	"golang.org/x/sync/errgroup"
+)
+
+// Purge removes every container, network and volume of the lab, also what a killed
+// run left half made. Images stay. With keepRegistry the registry stays up.
+func (h *Host) Purge(ctx context.Context, keepRegistry bool) error {
+	unlock, err := lock.Take(internetLock)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	keep := func(labels map[string]string) bool {
+		kind := labels[labelKind]
+		return keepRegistry && (kind == kindRegistry || kind == kindInternet)
+	}
+	// Each stage needs the former: a network must be empty, a volume unused.
+	for _, stage := range []func(context.Context, func(map[string]string) bool) error{
+		h.purgeContainers, h.purgeNetworks, h.purgeVolumes,
+	} {
+		if err := stage(ctx, keep); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Host) purgeContainers(ctx context.Context, keep func(map[string]string) bool) error {
+	found, err := h.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: labelFilter("", "")})
+	if err != nil {
+		return err
+	}
+	var all errgroup.Group
+	for _, c := range found {
+		if !keep(c.Labels) {
+			all.Go(func() error { return h.removeContainer(ctx, c.ID) })
+		}
+	}
+	return all.Wait()
+}
+
+func (h *Host) purgeNetworks(ctx context.Context, keep func(map[string]string) bool) error {
+	found, err := h.docker.NetworkList(ctx, network.ListOptions{Filters: labelFilter("", "")})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, n := range found {
+		if keep(n.Labels) {
+			continue
+		}
+		if err := h.docker.NetworkRemove(ctx, n.ID); err != nil && !errdefs.IsNotFound(err) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (h *Host) purgeVolumes(ctx context.Context, _ func(map[string]string) bool) error {
+	found, err := h.docker.VolumeList(ctx, volume.ListOptions{
+		Filters: filters.NewArgs(filters.Arg("label", Label+"="+docker.LabelValue)),
+	})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, v := range found.Volumes {
+		if err := h.docker.VolumeRemove(ctx, v.Name, true); err != nil && !errdefs.IsNotFound(err) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

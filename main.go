@@ -1,0 +1,22 @@
+// Command hybrid makes Kubernetes clusters on several clouds: see README.md. It
+// is run by Pulumi.
+package main
+
+import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+func main() { pulumi.Run(program) }
+
+func program(ctx *pulumi.Context) error {
+	settings, err := loadSettings(ctx)
+	if err != nil {
+		return err
+	}
+	clusters, err := makeClusters(ctx, settings)
+	if err != nil {
+		return err
+	}
+	for name, value := range outputs(settings, clusters) {
+		ctx.Export(name, value)
+	}
+	return nil
+}

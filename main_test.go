@@ -1,0 +1,101 @@
+package main
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"hybrid/internal/mockcloud"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// preview runs the program with a stack's config and returns what it registers.
+func preview(config map[string]string, program pulumi.RunFunc) (map[string]pulumi.MockResourceArgs, error) {
+	r, err := mockcloud.Run(true, config, program)
+	return r.Made, err
+}
+
+func TestProgram(t *testing.T) {
+	made, err := preview(stackConfig(t, "Pulumi.dev.yaml"), program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"london-1 digitalocean:index/droplet:Droplet",
+		"london-2 digitalocean:index/droplet:Droplet",
+		"frankfurt-1 aws:ec2/instance:Instance",
+		"frankfurt-2 aws:ec2/instance:Instance",
+		"america-1 gcp:compute/instance:Instance",
+		"america-2 gcp:compute/instance:Instance",
+		"london hybrid:clouds:Cluster",
+		"america-kubernetes pulumi:providers:kubernetes",
+	} {
+		if _, ok := made[want]; !ok {
+			t.Errorf("found no %s in:\n%s", want, strings.Join(slices.Sorted(maps.Keys(made)), "\n"))
+		}
+	}
+}
+
+func TestWrongSettingsMakeNothing(t *testing.T) {
+	made, err := preview(stackConfig(t, "testdata/settings/everything-wrong.yaml"), program)
+	if err == nil || len(made) > 0 {
+		t.Errorf("found error %v and %d resources, want an error and none", err, len(made))
+	}
+}
+
+func TestOneMoreClusterLeavesTheOthersAlone(t *testing.T) {
+	config := stackConfig(t, "Pulumi.dev.yaml")
+	before, err := preview(config, program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := `[{"name":"paris","cloud":"aws","region":"eu-west-3","networkCidr":"10.50.0.0/24","serviceCidr":"10.100.0.0/16"},`
+	config["hybrid:clusters"] = one + strings.TrimPrefix(config["hybrid:clusters"], "[")
+	after, err := preview(config, program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, a := range before {
+		if !reflect.DeepEqual(a.Inputs, after[name].Inputs) {
+			t.Errorf("%s has changed:\n%v\n%v", name, a.Inputs, after[name].Inputs)
+		}
+	}
+	for name := range after {
+		if _, ok := before[name]; !ok && !strings.HasPrefix(name, "paris") {
+			t.Errorf("%s is new", name)
+		}
+	}
+}
+
+func TestOutputs(t *testing.T) {
+	_, err := preview(stackConfig(t, "Pulumi.dev.yaml"), func(ctx *pulumi.Context) error {
+		settings, err := loadSettings(ctx)
+		if err != nil {
+			return err
+		}
+		clusters, err := makeClusters(ctx, settings)
+		if err != nil {
+			return err
+		}
+		all := outputs(settings, clusters)
+		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"clusters", "kubeconfig", "next", "sshPrivateKeys"}) {
+			t.Errorf("outputs %v", got)
+		}
+		for _, name := range []string{"kubeconfig", "sshPrivateKeys"} {
+			out, ok := all[name].(pulumi.Output)
+			if !ok || !pulumi.IsSecret(out) {
+				t.Errorf("%s is not secret", name)
+			}
+		}
+		if text := next(settings); !strings.Contains(text, "kubectl --context london get nodes\n") || !strings.Contains(text, "umask 077") {
+			t.Errorf("next:\n%s", text)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"hybrid/clouds"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// makeClusters makes all clusters. They know nothing of each other, so they come
+// up side by side, and adding one leaves the others alone.
+func makeClusters(ctx *pulumi.Context, settings *Settings) ([]*clouds.Cluster, error) {
+	var clusters []*clouds.Cluster
+	for _, c := range settings.Clusters {
+		made, err := clouds.NewCluster(ctx, c.Name, settings.clusterArgs(c))
+		if err != nil {
+			return nil, err
+		}
+		clusters = append(clusters, made)
+	}
+	return clusters, nil
+}
+
+// outputs are the stack's.
+func outputs(settings *Settings, clusters []*clouds.Cluster) pulumi.Map {
+	about, keys := pulumi.Map{}, pulumi.StringMap{}
+	var kubeconfigs pulumi.StringArray
+	for i, c := range clusters {
+		about[c.Name] = pulumi.Map{
+			"cloud":          pulumi.String(c.Cloud),
+			"region":         pulumi.String(c.Region),
+			"federationHost": pulumi.Bool(settings.Clusters[i].FederationHost),
+			"sshUser":        pulumi.String(c.SSHUser),
+			"nodes":          c.Addresses(),
+		}
+		keys[c.Name] = c.SSHPrivateKey
+		kubeconfigs = append(kubeconfigs, c.Kubeconfig)
+	}
+	return pulumi.Map{
+		"clusters": about,
+		// In the order of the settings: the current context is the first cluster's.
+		"kubeconfig":     pulumi.ToSecret(kubeconfigs.ToStringArrayOutput().ApplyT(clouds.MergeKubeconfigs)),
+		"sshPrivateKeys": pulumi.ToSecret(keys.ToStringMapOutput()),
+		"next":           pulumi.String(next(settings)),
+	}
+}
+
+// next is what to type after pulumi up.
+func next(settings *Settings) string {
+	var b strings.Builder
+	b.WriteString("(umask 077; pulumi stack output kubeconfig --show-secrets > hybrid.kubeconfig)\n")
+	b.WriteString("export KUBECONFIG=$PWD/hybrid.kubeconfig\n")
+	for _, c := range settings.Clusters {
+		fmt.Fprintf(&b, "kubectl --context %s get nodes\n", c.Name)
+	}
+	return b.String()
+}

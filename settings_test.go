@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+	"gopkg.in/yaml.v3"
+)
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+// stackConfig is the config that pulumi hands to the program: a stack file over
+// the defaults of Pulumi.yaml.
+func stackConfig(t *testing.T, file string) map[string]string {
+	t.Helper()
+	project, err := workspace.LoadProject("Pulumi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for key, c := range project.Config {
+		out["hybrid:"+key] = encode(t, c.Default)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stack struct{ Config map[string]any }
+	if err := yaml.Unmarshal(text, &stack); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	for key, v := range stack.Config {
+		if c, ok := project.Config[strings.TrimPrefix(key, "hybrid:")]; ok && strings.HasPrefix(key, "hybrid:") && !workspace.ValidateConfigValue(*c.Type, c.Items, v) {
+			t.Logf("%s: pulumi itself refuses %s", file, key)
+		}
+		out[key] = encode(t, v)
+	}
+	return out
+}
+
+// encode writes a config value as pulumi does: text as it is, the rest as JSON.
+func encode(t *testing.T, v any) string {
+	t.Helper()
+	if s, ok := v.(string); ok {
+		return s
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func load(config map[string]string) (*Settings, error) {
+	get := func(key string) string { return config[key] }
+	var p problems
+	s := decodeSettings(get, &p)
+	s.validate(&p)
+	checkProject(s, get, &p)
+	return s, p.err()
+}
+
+// withoutProject hides the project that this machine may be set up for.
+func withoutProject(t *testing.T) {
+	for _, name := range projectVariables {
+		t.Setenv(name, "")
+	}
+}
+
+// Each stack file in testdata/settings has the expected error beside it.
+func TestSettingsErrors(t *testing.T) {
+	withoutProject(t)
+	files, err := filepath.Glob("testdata/settings/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no testdata: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			_, err := load(stackConfig(t, file))
+			got := fmt.Sprintln(err)
+			expected := strings.TrimSuffix(file, ".yaml") + ".txt"
+			if *update {
+				if err := os.WriteFile(expected, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(expected)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("found:\n%s\nwant:\n%s\n(if it is meant to be so: go test . -update)", got, want)
+			}
+		})
+	}
+}
+
+func TestStacksAreValid(t *testing.T) {
+	withoutProject(t)
+	for _, file := range []string{"Pulumi.dev.yaml", "Pulumi.production.yaml.example"} {
+		s, err := load(stackConfig(t, file))
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		var names []string
+		for _, c := range s.Clusters {
+			names = append(names, c.Name+"/"+c.Cloud+"/"+c.Region)
+		}
+		if want := []string{"london/digitalocean/lon1", "frankfurt/aws/eu-central-1", "america/gce/us-west1"}; !slices.Equal(names, want) {
+			t.Errorf("%s: clusters %v, want %v", file, names, want)
+		}
+		if s.KubernetesVersion != "v1.35.4" || s.PodCIDR.String() != "10.32.0.0/12" {
+			t.Errorf("%s: version %s, pods %s", file, s.KubernetesVersion, s.PodCIDR)
+		}
+	}
+}
+
+// Whole numbers must stay whole on their way to kubelet.
+func TestKubeadmNumbers(t *testing.T) {
+	withoutProject(t)
+	s, err := load(stackConfig(t, "Pulumi.dev.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Kubeadm.KubeletConfiguration["imageGCHighThresholdPercent"]; got != int64(100) {
+		t.Errorf("imageGCHighThresholdPercent is %v (%T), want the integer 100", got, got)
+	}
+}
+
+// Pulumi reads Pulumi.yaml before any program: it must know every key, and take
+// the defaults.
+func TestProjectFile(t *testing.T) {
+	project, err := workspace.LoadProject("Pulumi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := project.Validate(); err != nil {
+		t.Error(err)
+	}
+	want := []string{"adminCidrs", "clusters", "kubeadm", "kubernetesVersion", "podCidr", "registryMirror"}
+	if got := slices.Sorted(maps.Keys(project.Config)); !slices.Equal(got, want) {
+		t.Errorf("keys %v, want %v", got, want)
+	}
+	for key, c := range project.Config {
+		if c.Description == "" || c.Default == nil {
+			t.Errorf("%s: want a description and a default", key)
+		}
+	}
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"hybrid/clouds"
+)
+
+// federationContext is the kubeconfig context of the federation's API, and so no
+// name for a cluster.
+const federationContext = "federation-cluster"
+
+var (
+	// RFC 1035 labels: Google takes nothing else.
+	label = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
+	// Nodes are named <cluster>-<number>.
+	numbered = regexp.MustCompile(`-[0-9]+$`)
+	// The newest Kubernetes that the federation supports and that runs on
+	// containerd 1.x.
+	version = regexp.MustCompile(`^v1\.35\.(0|[1-9][0-9]*)$`)
+)
+
+// places says what regions and zones look like on each cloud.
+var places = map[string]struct {
+	region, zone           *regexp.Regexp
+	regionLike, zoneSuffix string
+}{
+	clouds.DigitalOcean: {region: regexp.MustCompile(`^[a-z]{3}[0-9]$`), regionLike: "lon1"},
+	clouds.AWS:          {regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`), regexp.MustCompile(`^[a-z]$`), "eu-central-1", "a"},
+	clouds.GCE:          {regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+$`), regexp.MustCompile(`^-[a-z]$`), "us-west1", "-b"},
+}
+
+// private are the ranges of RFC 1918. DigitalOcean takes no others for networks.
+var private = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+}
+
+// digitalOceanReserved are DigitalOcean's own, see
+// https://docs.digitalocean.com/products/networking/vpc/details/limits/.
+var digitalOceanReserved = []netip.Prefix{
+	netip.MustParsePrefix("10.229.0.0/16"), netip.MustParsePrefix("10.244.0.0/16"), netip.MustParsePrefix("10.245.0.0/16"), netip.MustParsePrefix("10.246.0.0/24"),
+}
+
+// validate notes everything that is wrong.
+func (s *Settings) validate(p *problems) {
+	s.validateGlobals(p)
+	if len(s.Clusters) == 0 {
+		p.add("hybrid:clusters", "found no clusters: list at least one")
+		return
+	}
+	var names, hosts []string
+	for _, c := range s.Clusters {
+		c.validate(p)
+		if c.Name != "" && slices.Contains(names, c.Name) {
+			p.add(c.subject(), "the name is there twice: give each cluster a name of its own")
+		}
+		names = append(names, c.Name)
+		if c.FederationHost {
+			hosts = append(hosts, c.Name)
+		}
+	}
+	switch len(hosts) {
+	case 0:
+		p.add("hybrid:clusters", "no cluster hosts the federation: set federationHost: true for one of %s", strings.Join(names, ", "))
+	case 1:
+	default:
+		p.add("hybrid:clusters", "%s are to host the federation: set federationHost: true for one of them only", strings.Join(hosts, " and "))
+	}
+	s.validateOverlaps(p)
+}
+
+func (s *Settings) validateGlobals(p *problems) {
+	if !version.MatchString(s.KubernetesVersion) {
+		p.add("hybrid:kubernetesVersion", "found %q: expected an exact version of 1.35, such as v1.35.4", s.KubernetesVersion)
+	}
+	checkRange(s.PodCIDR, 8, 20, "", "hybrid:podCidr", p)
+	if len(s.AdminCIDRs) == 0 {
+		p.add("hybrid:adminCidrs", "found none, so nobody could reach the clusters: list the networks that you come from, such as 198.51.100.7/32")
+	}
+	for i, r := range s.AdminCIDRs {
+		if !r.IsValid() {
+			continue
+		}
+		if r.Bits() == 0 {
+			p.add("hybrid:adminCidrs", "%s opens SSH and the Kubernetes API to everybody: list the networks that you come from", r)
+		}
+		if slices.Contains(s.AdminCIDRs[:i], r) {
+			p.add("hybrid:adminCidrs", "%s is there twice: remove one", r)
+		}
+	}
+	if s.RegistryMirror != "" && !mirrorURL(s.RegistryMirror) {
+		p.add("hybrid:registryMirror", "found %q: expected http:// or https://, a host and perhaps a port, nothing else, such as https://registry.example.org:5000", s.RegistryMirror)
+	}
+	for _, problem := range s.Kubeadm.Problems() {
+		p.add("hybrid:kubeadm", "%s", problem)
+	}
+}
+
+func mirrorURL(text string) bool {
+	u, err := url.Parse(text)
+	// Whatever else a URL may hold gets lost when it is put together again.
+	// Quotes and backslashes can't be in a host, so it is safe in a TOML file.
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
+		text == u.Scheme+"://"+u.Host && !strings.ContainsAny(u.Host, "\"'\\ ")
+}
+
+func (c ClusterSettings) subject() string { return fmt.Sprintf("cluster %q", c.Name) }
+
+func (c ClusterSettings) validate(p *problems) {
+	at := c.subject()
+	switch {
+	case !label.MatchString(c.Name) || len(c.Name) > clouds.MaxNameLength:
+		p.add(at, "name is %q: expected at most %d of a-z, 0-9 and -, beginning with a letter, not ending in -", c.Name, clouds.MaxNameLength)
+	case numbered.MatchString(c.Name):
+		p.add(at, "the name ends like a node's, in - and a number: choose another")
+	case c.Name == federationContext:
+		p.add(at, "the name belongs to the federation's own API: choose another")
+	}
+	c.validatePlace(p)
+	if c.Workers < 1 || c.Workers > clouds.MaxWorkers {
+		p.add(at, "workers is %d: expected 1 to %d", c.Workers, clouds.MaxWorkers)
+	}
+	// AWS takes /16 to /28, DigitalOcean /16 to /24.
+	checkRange(c.NetworkCIDR, 16, 24, "networkCidr ", at, p)
+	// The API server takes at most 20 bits of addresses.
+	checkRange(c.ServiceCIDR, 12, 24, "serviceCidr ", at, p)
+	if c.Cloud == clouds.DigitalOcean {
+		for _, r := range digitalOceanReserved {
+			if c.NetworkCIDR.IsValid() && r.Overlaps(c.NetworkCIDR) {
+				p.add(at, "networkCidr %s overlaps %s, which DigitalOcean keeps for itself: choose another", c.NetworkCIDR, r)
+			}
+		}
+	}
+}
+
+func (c ClusterSettings) validatePlace(p *problems) {
+	place, ok := places[c.Cloud]
+	if !ok {
+		p.add(c.subject(), "cloud is %q: expected one of %s", c.Cloud, strings.Join(clouds.Names, ", "))
+		return
+	}
+	if !place.region.MatchString(c.Region) {
+		p.add(c.subject(), "region is %q: expected one of %s's, such as %s", c.Region, c.Cloud, place.regionLike)
+		return
+	}
+	if c.Zone == "" {
+		return
+	}
+	if place.zone == nil {
+		p.add(c.subject(), "zone is %q: %s has regions only, leave it out", c.Zone, c.Cloud)
+	} else if suffix, ok := strings.CutPrefix(c.Zone, c.Region); !ok || !place.zone.MatchString(suffix) {
+		p.add(c.subject(), "zone is %q: expected a zone of region %s, such as %s%s", c.Zone, c.Region, c.Region, place.zoneSuffix)
+	}
+}
+
+// checkRange checks where a range is and how large. Invalid ones have been
+// noted when they were read.
+func checkRange(r netip.Prefix, largest, smallest int, key, subject string, p *problems) {
+	if !r.IsValid() {
+		return
+	}
+	if r.Bits() < largest || r.Bits() > smallest {
+		p.add(subject, "%s%s: expected a size of /%d to /%d", key, r, largest, smallest)
+	}
+	if !slices.ContainsFunc(private, func(n netip.Prefix) bool { return n.Bits() <= r.Bits() && n.Contains(r.Addr()) }) {
+		p.add(subject, "%s%s is no private range: choose one within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16", key, r)
+	}
+}
+
+// validateOverlaps compares all ranges. Those of different clusters must differ
+// too: the mesh joins the clusters, and then an address must mean one thing.
+func (s *Settings) validateOverlaps(p *problems) {
+	type use struct {
+		subject, key string
+		r            netip.Prefix
+	}
+	uses := []use{{"hybrid:podCidr", "", s.PodCIDR}}
+	for _, c := range s.Clusters {
+		uses = append(uses, use{c.subject(), "networkCidr ", c.NetworkCIDR}, use{c.subject(), "serviceCidr ", c.ServiceCIDR})
+	}
+	for i, a := range uses {
+		for _, b := range uses[:i] {
+			if a.r.IsValid() && b.r.IsValid() && a.r.Overlaps(b.r) {
+				p.add(a.subject, "%s%s overlaps %s%s of %s: choose a range of its own", a.key, a.r, b.key, b.r, b.subject)
+			}
+		}
+	}
+}
+
+// projectVariables are where Google's provider looks for a project.
+var projectVariables = []string{"GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"}
+
+// checkProject notes a missing project: Google's provider would find that out
+// only when the other clouds' resources are being made already.
+func checkProject(s *Settings, get func(string) string, p *problems) {
+	uses := func(c ClusterSettings) bool { return c.Cloud == clouds.GCE }
+	set := func(name string) bool { return os.Getenv(name) != "" }
+	if slices.ContainsFunc(s.Clusters, uses) && get("gcp:project") == "" && !slices.ContainsFunc(projectVariables, set) {
+		p.add("gcp:project", "missing: set it to the ID of the Google Cloud project that the clusters on gce shall be in")
+	}
+}
