@@ -255,12 +255,16 @@ func TestJoin(t *testing.T) {
 
 func TestToken(t *testing.T) {
 	m := newMachine(t)
-	m.program("kubeadm", `[ -e `+m.dir+`/up ] || { touch `+m.dir+`/up; exit 1; }; echo kubeadm join`)
+	const line = "kubeadm join 10.10.0.2:6443 --token " + token
+	m.program("kubeadm", `[ -e `+m.dir+`/up ] || { touch `+m.dir+`/up; exit 1; }; echo `+line)
+	// cluster-info is signed with the token a moment later.
+	m.program("kubectl", `[ ! -e `+m.dir+`/signed ] || echo signature; touch `+m.dir+`/signed`)
 	stdout, stderr, calls, err := m.run("token", "create", map[string]string{"NODE": "london-2"})
-	if err != nil || stdout != "kubeadm join\n" {
+	if err != nil || stdout != line+"\n" {
 		t.Errorf("found %q, %v, %s", stdout, err, stderr)
 	}
-	called(t, calls, "kubeadm token create", "kubeadm token create")
+	const look = "kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 5s -n kube-public get configmap cluster-info -o jsonpath={.data.jws-kubeconfig-abcdef}"
+	called(t, calls, "kubeadm token create", "kubeadm token create", look, look)
 }
 
 func TestAdminConf(t *testing.T) {
