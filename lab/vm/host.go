@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"hybrid/lab/docker"
 	"hybrid/lab/image"
@@ -46,12 +45,6 @@ const (
 
 // namePrefix keeps the lab's names apart from the user's.
 const namePrefix = "hybrid-lab-"
-
-// dockerName is the name of what belongs to a network. IDs of Google's are paths,
-// and Docker takes no slash in a container's name.
-func dockerName(parts ...string) string {
-	return namePrefix + strings.ReplaceAll(strings.Join(parts, "-"), "/", "-")
-}
 
 // ErrNotFound is what lookups return for an ID that doesn't exist.
 var ErrNotFound = errors.New("not found")

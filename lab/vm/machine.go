@@ -68,11 +68,11 @@ func (h *Host) createMachine(ctx context.Context, m Machine, n Network) error {
 	if err != nil {
 		return err
 	}
-	id, err := h.create(ctx, namePrefix+m.Name, config, hostConfig, dockerName(n.ID), m.PrivateIP)
+	id, err := h.create(ctx, namePrefix+m.Name, config, hostConfig, namePrefix+n.ID, m.PrivateIP)
 	if errdefs.IsConflict(err) {
 		// Two machines may have the same name in life, for instance while one
 		// replaces the other.
-		id, err = h.create(ctx, namePrefix+m.Name+"-"+m.ID, config, hostConfig, dockerName(n.ID), m.PrivateIP)
+		id, err = h.create(ctx, namePrefix+m.Name+"-"+m.ID, config, hostConfig, namePrefix+n.ID, m.PrivateIP)
 	}
 	if err != nil {
 		return err

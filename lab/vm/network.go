@@ -17,7 +17,7 @@ import (
 
 // Network is a cloud's subnet.
 type Network struct {
-	ID          string // the cloud's id of the subnet; unique in the lab
+	ID          string // the cloud's id of the subnet; unique in the lab; part of a container's name, so no slashes
 	Cloud, Name string
 	CIDR        netip.Prefix
 }
@@ -89,7 +89,7 @@ func (h *Host) ensureNetwork(ctx context.Context, n Network) error {
 	// The host itself gets no address and no route there: the range may well be in
 	// use in the user's own network.
 	options["com.docker.network.bridge.inhibit_ipv4"] = "true"
-	_, err = h.docker.NetworkCreate(ctx, dockerName(n.ID), network.CreateOptions{
+	_, err = h.docker.NetworkCreate(ctx, namePrefix+n.ID, network.CreateOptions{
 		Driver: "bridge", Options: options, Labels: labels,
 		IPAM: &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{
 			Subnet: n.CIDR.Masked().String(), Gateway: n.parked().String(),
@@ -146,7 +146,7 @@ func (h *Host) DeleteNetwork(ctx context.Context, id string) error {
 func (h *Host) deleteNetwork(ctx context.Context, id string) error {
 	// Docker itself objects only to machines that run.
 	within := labelFilter(kindMachine, "")
-	within.Add("network", dockerName(id))
+	within.Add("network", namePrefix+id)
 	machines, err := h.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: within})
 	if err != nil {
 		return err

@@ -47,7 +47,7 @@ func (h *Host) ensureRouter(ctx context.Context, n Network) error {
 		Tmpfs:         map[string]string{"/run": ""},
 	}
 	unconfined(hostConfig)
-	id, err := h.create(ctx, dockerName(kindRouter, n.ID), config, hostConfig, dockerName(n.ID), n.router())
+	id, err := h.create(ctx, namePrefix+kindRouter+"-"+n.ID, config, hostConfig, namePrefix+n.ID, n.router())
 	if err != nil {
 		return err
 	}

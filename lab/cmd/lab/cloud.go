@@ -16,7 +16,7 @@ func (l *lab) cloudCommand() *cobra.Command {
 		DisableFlagParsing: true,
 		RunE: func(_ *cobra.Command, args []string) error {
 			program := filepath.Join(l.Cache, "bin", "pulumi-resource-lab")
-			return becomeWith(program, append([]string{"console"}, args...), l.Env())
+			return becomeWith(program, append([]string{program, "console"}, args...), l.Env())
 		},
 	}
 }

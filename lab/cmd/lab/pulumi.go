@@ -57,7 +57,7 @@ func (l *lab) destroyCommand() *cobra.Command {
 				return err
 			}
 			// Refreshed first, so that nothing is asked of a VM that is gone.
-			if err := l.pulumi(ctx, "destroy", "--yes", "--refresh", "--skip-preview"); err != nil {
+			if err := l.pulumi(ctx, "destroy", "--yes", "--refresh", "--skip-preview", "--suppress-outputs"); err != nil {
 				return err
 			}
 			if err := l.WriteKubeconfig(ctx); err != nil {

@@ -114,45 +114,6 @@ func (l *lab) start(ctx context.Context) error {
 	})
 }
 
-// clearOrphans removes machines and networks that no simulated cloud knows: a
-// killed run, or a state folder that is gone, has left them.
-func (l *lab) clearOrphans(ctx context.Context, host *vm.Host) (cleared []string, err error) {
-	files, err := filepath.Glob(filepath.Join(l.State, "clouds", "*.json"))
-	if err != nil {
-		return nil, err
-	}
-	var known strings.Builder
-	for _, path := range files {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		known.Write(text)
-	}
-	machines, err := host.Machines(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var errs []error
-	for _, m := range machines {
-		if !strings.Contains(known.String(), `"`+m.ID+`"`) {
-			errs = append(errs, host.DeleteMachine(ctx, m.ID))
-			cleared = append(cleared, "removed machine "+m.Name)
-		}
-	}
-	networks, err := host.Networks(ctx)
-	if err != nil {
-		return nil, errors.Join(append(errs, err)...)
-	}
-	for _, id := range networks {
-		if !strings.Contains(known.String(), `"`+id+`"`) {
-			errs = append(errs, host.DeleteNetwork(ctx, id))
-			cleared = append(cleared, "removed network "+id)
-		}
-	}
-	return cleared, errors.Join(errs...)
-}
-
 // stop removes the lab from Docker.
 func (l *lab) stop(ctx context.Context) error {
 	host, err := vm.Open(ctx)

@@ -75,7 +75,7 @@ func (c *Cloud) realize(ctx context.Context, t *Type, o *Object) error {
 	}
 	if t.Network != nil {
 		n := t.Network(o)
-		n.ID = vmID(n.ID)
+		n.ID = VMID(n.ID)
 		if err := host.CreateNetwork(ctx, n); err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func (c *Cloud) realize(ctx context.Context, t *Type, o *Object) error {
 	if err := c.store.View(func(s *State) (err error) { m, err = t.Machine(s, o); return err }); err != nil {
 		return err
 	}
-	m.ID, m.NetworkID = vmID(m.ID), vmID(m.NetworkID)
+	m.ID, m.NetworkID = VMID(m.ID), VMID(m.NetworkID)
 	if err := host.CreateMachine(ctx, m); err != nil {
 		return err
 	}

@@ -107,9 +107,9 @@ func (c *Cloud) demolish(ctx context.Context, t *Type, id string, gone bool) err
 				return err
 			}
 		}
-		err = host.DeleteNetwork(ctx, vmID(id))
+		err = host.DeleteNetwork(ctx, VMID(id))
 	} else {
-		err = host.DeleteMachine(ctx, vmID(id))
+		err = host.DeleteMachine(ctx, VMID(id))
 	}
 	if err != nil && !errors.Is(err, vm.ErrNotFound) {
 		return err

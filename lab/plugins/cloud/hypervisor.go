@@ -25,6 +25,6 @@ type Hypervisor interface {
 // must work where Docker isn't running.
 type Opener func(context.Context) (Hypervisor, error)
 
-// vmID is what the hypervisor calls an object. It makes names of containers and
+// VMID is what the hypervisor calls an object. It makes names of containers and
 // networks of it, which take no slashes; Google's IDs have them.
-func vmID(id string) string { return strings.ReplaceAll(id, "/", "_") }
+func VMID(id string) string { return strings.ReplaceAll(id, "/", "_") }

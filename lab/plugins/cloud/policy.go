@@ -73,7 +73,7 @@ func (c *Cloud) apply(ctx context.Context, f *os.File, network string, policy vm
 	if err != nil {
 		return err
 	}
-	if err := host.ApplyPolicy(ctx, vmID(network), policy); err != nil {
+	if err := host.ApplyPolicy(ctx, VMID(network), policy); err != nil {
 		if errors.Is(err, vm.ErrNotFound) { // a refresh of the network tells
 			return nil
 		}
@@ -98,7 +98,7 @@ func (c *Cloud) policies() (map[string]vm.Policy, error) {
 }
 
 func (c *Cloud) policyFile(network string) string {
-	return filepath.Join(c.dir, c.Name+"."+vmID(network)+".policy")
+	return filepath.Join(c.dir, c.Name+"."+VMID(network)+".policy")
 }
 
 // forgetPolicy removes what was applied to a network that is gone.

@@ -53,9 +53,9 @@ func (c *Cloud) reconcile(ctx context.Context, id string) error {
 		return err
 	}
 	if t.Network != nil {
-		_, err = host.Network(ctx, vmID(id))
+		_, err = host.Network(ctx, VMID(id))
 	} else {
-		_, err = host.Machine(ctx, vmID(id))
+		_, err = host.Machine(ctx, VMID(id))
 	}
 	if errors.Is(err, vm.ErrNotFound) {
 		return c.remove(ctx, id, true)
@@ -84,7 +84,10 @@ func (c *Cloud) current(ctx context.Context, id string) (Props, error) {
 	if err != nil {
 		return nil, err
 	}
-	status, err := host.Machine(ctx, vmID(id))
+	status, err := host.Machine(ctx, VMID(id))
+	if errors.Is(err, vm.ErrNotFound) {
+		return nil, nil // another refresh, of its network for instance, is dropping it right now
+	}
 	if err != nil {
 		return nil, fmt.Errorf("looking at machine %s: %w", id, err)
 	}

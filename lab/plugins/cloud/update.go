@@ -38,7 +38,7 @@ func (c *Cloud) update(ctx context.Context, config Props, token string, t *Type,
 		if err != nil {
 			return nil, err
 		}
-		if err := host.StartMachine(ctx, vmID(id)); err != nil {
+		if err := host.StartMachine(ctx, VMID(id)); err != nil {
 			return nil, err
 		}
 	}

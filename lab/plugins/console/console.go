@@ -70,6 +70,17 @@ func (c *Console) List(name string) ([]Item, error) {
 	return items, nil
 }
 
+// Known returns the hypervisor's IDs of all objects: what else it runs belongs to
+// no cloud.
+func (c *Console) Known() ([]string, error) {
+	items, err := c.List("")
+	var ids []string
+	for _, i := range items {
+		ids = append(ids, cloud.VMID(i.ID))
+	}
+	return ids, err
+}
+
 func short(token string) string { return token[strings.LastIndex(token, ":")+1:] }
 
 func (c *Console) named(name string) ([]*cloud.Cloud, error) {

@@ -33,6 +33,12 @@ func (c *Console) Run(ctx context.Context, out io.Writer, args []string) error {
 		return c.Remove(ctx, args[0], args[1])
 	case command == "set" && len(args) == 4:
 		return c.Set(ctx, args[0], args[1], args[2], args[3])
+	case command == "known" && len(args) == 0: // not for people: see cmd/lab/orphans.go
+		ids, err := c.Known()
+		for _, id := range ids {
+			fmt.Fprintln(out, id)
+		}
+		return err
 	case command == "help" || command == "-h" || command == "--help":
 		_, err := fmt.Fprintln(out, usage)
 		return err
