@@ -271,3 +271,31 @@ func TestReplacement(t *testing.T) {
 		})
 	}
 }
+
+// A droplet makes the tags that it names. They belong to no resource, until one
+// takes them over.
+func TestTagsThatADropletMakes(t *testing.T) {
+	e := engine(t)
+	network(e)
+	e.Make(typeDroplet, "one", dropletArgs(e, "one", "implicit"))
+	if n := e.Objects(typeTag); n != 2 {
+		t.Errorf("%d tags; want 2", n)
+	}
+	if err := e.Cloud.View(func(s *cloud.State) error {
+		if got := s.Get(typeTag, "implicit").Name(); got != "implicit" {
+			t.Errorf("the tag is called %q", got)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	e.Make(typeTag, "mine", m{"name": "implicit"})
+	_, _, err := e.Try(typeTag, "again", m{"name": "implicit"})
+	cloudtest.WantError(t, err, "already exists")
+	if err := e.Delete(typeTag, "mine"); err != nil {
+		t.Fatal(err)
+	}
+	if drift, _, _ := e.Refresh(typeDroplet, "one"); drift.Changes != plugin.DiffSome {
+		t.Error("a droplet keeps a tag that was deleted")
+	}
+}

@@ -208,6 +208,7 @@ func TestCheck(t *testing.T) {
 		"firewall":                  {typeFirewall, rule(nil), ""},
 		"firewall without allows":   {typeFirewall, rule(m{"allows": nil}), `missing required property "allows"`},
 		"firewall without sources":  {typeFirewall, rule(m{"sourceRanges": nil}), "one of source_tags, source_ranges, or source_service_accounts must be defined"},
+		"firewall's empty sources":  {typeFirewall, rule(m{"sourceRanges": []any{}}), "must be defined"},
 		"firewall's host bits":      {typeFirewall, rule(m{"sourceRanges": []any{"10.0.0.1/8"}}), "must be a valid CIDR address range"},
 		"firewall's port":           {typeFirewall, rule(m{"allows": []any{m{"protocol": "tcp", "ports": []any{"ssh"}}}}), "must be an integer or a range"},
 		"firewall's icmp port":      {typeFirewall, rule(m{"allows": []any{m{"protocol": "icmp", "ports": []any{"1"}}}}), "ports may only be specified for tcp and udp"},
