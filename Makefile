@@ -56,7 +56,7 @@ prepare: command
 
 .PHONY: lint
 lint: prepare
-	go vet ./... && go -C lab vet ./...
+	go vet ./... && go -C lab vet ./... && go -C lab/weave vet ./...
 	go -C lab build -o $(cache)/bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	$(cache)/bin/staticcheck ./... && cd lab && $(cache)/bin/staticcheck ./...
 
@@ -64,6 +64,7 @@ lint: prepare
 unit: prepare
 	go test ./...
 	cd lab && go test $$(go list ./... | grep -v -e /e2e$$ -e /dockertest$$)
+	cd lab/weave && go test ./...
 
 # One after the other: they use the one lab of this machine, and clear it away.
 .PHONY: e2e

@@ -4,7 +4,9 @@ import (
 	"archive/tar"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -87,6 +89,35 @@ func TestTheDockerfileAgrees(t *testing.T) {
 	for _, want := range []string{"FROM " + Base, "LABEL " + label()} {
 		if !slices.Contains(lines, want) {
 			t.Errorf("the Dockerfile has no line %q", want)
+		}
+	}
+}
+
+func TestGather(t *testing.T) {
+	script, err := exec.LookPath("ldd") // itself a script: it needs no libraries
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		names []string
+		want  string // found in /out; empty: a failure
+	}{
+		"a program":                 {[]string{"cp"}, "/cp"},
+		"with its loader":           {[]string{"cp"}, "/ld-linux"},
+		"a path":                    {[]string{"/bin/sh"}, "/bin/sh"},
+		"what comes after a script": {[]string{script, "cp"}, "/cp"},
+		"no such program":           {[]string{"cp", "nosuchprogram", "sh"}, ""},
+		"no such path":              {[]string{"cp", "/no/such/path", "sh"}, ""},
+	} {
+		out := filepath.Join(t.TempDir(), "out")
+		said, err := exec.Command("sh", append([]string{"-c", strings.ReplaceAll(gather, "/out", out), "sh"}, test.names...)...).CombinedOutput()
+		var found []string
+		_ = filepath.WalkDir(out, func(path string, _ fs.DirEntry, err error) error {
+			found = append(found, strings.TrimPrefix(path, out))
+			return err
+		})
+		if (err == nil) != (test.want != "") || test.want != "" && !strings.Contains(strings.Join(found, "\n"), test.want) {
+			t.Errorf("%s: got %v, %s, %q; want %q", name, err, said, found, test.want)
 		}
 	}
 }

@@ -15,12 +15,16 @@ import (
 // gather copies the named programs, and the libraries that the dynamic loader says
 // they need, to /out.
 const gather = `set -eu
+paths=$(
+  for name; do
+    case $name in */*) path=$name ;; *) path=$(command -v "$name") ;; esac
+    [ -e "$path" ]
+    echo "$path"
+    if [ -f "$path" ]; then ldd "$path" | grep -o '/[^ ]*' || true; fi # some need none
+  done
+)
 mkdir /out
-for name; do
-  case $name in */*) path=$name ;; *) path=$(command -v "$name") ;; esac
-  echo "$path"
-  if [ -f "$path" ]; then ldd "$path" | grep -o '/[^ ]*'; fi
-done | sort -u | while read -r path; do
+echo "$paths" | sort -u | while read -r path; do
   mkdir -p "/out$(dirname "$path")"
   cp -rL "$path" "/out$path"
 done`

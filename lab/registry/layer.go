@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -56,12 +57,8 @@ func (b Binary) write(_ context.Context, _ *client.Client, w *tar.Writer) error 
 		return err
 	}
 	name := strings.TrimPrefix(b.Path, "/")
-	for i, c := range name { // its folders, the outermost first
-		if c == '/' {
-			if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name[:i+1], Mode: 0o755}); err != nil {
-				return err
-			}
-		}
+	if err := writeFolders(w, name); err != nil {
+		return err
 	}
 	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o755, Size: info.Size()}); err != nil {
 		return err
@@ -76,6 +73,60 @@ func (b Binary) write(_ context.Context, _ *client.Client, w *tar.Writer) error 
 		}
 	}
 	return nil
+}
+
+// writeFolders writes the folders above a file, the outermost first.
+func writeFolders(w *tar.Writer, name string) error {
+	for i, c := range name {
+		if c == '/' {
+			if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name[:i+1], Mode: 0o755}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Scripts are executable files that come with this program.
+type Scripts struct {
+	Path  string // folder in the image that gets Files' folders and files
+	Files fs.FS
+}
+
+func (s Scripts) key() (string, error) {
+	hash := sha256.New()
+	err := s.each(func(name string, text []byte) error {
+		_, err := fmt.Fprintf(hash, "%q %q\n", name, text)
+		return err
+	})
+	return "scripts " + hex.EncodeToString(hash.Sum(nil)), err
+}
+
+func (s Scripts) write(_ context.Context, _ *client.Client, w *tar.Writer) error {
+	return s.each(func(name string, text []byte) error {
+		if err := writeFolders(w, name); err != nil {
+			return err
+		}
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o755, Size: int64(len(text))}); err != nil {
+			return err
+		}
+		_, err := w.Write(text)
+		return err
+	})
+}
+
+// each calls with the files' names in the image.
+func (s Scripts) each(call func(name string, text []byte) error) error {
+	return fs.WalkDir(s.Files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(s.Files, name)
+		if err != nil {
+			return err
+		}
+		return call(strings.TrimPrefix(path.Join(s.Path, name), "/"), text)
+	})
 }
 
 // Programs are programs of a Docker image with the libraries that they need. A name
