@@ -7,10 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
+
+// patience is how often a script looks for what it waits for.
+var patience = regexp.MustCompile(`\btries=[0-9]+`)
 
 // Machine is a folder in which scripts find what they look for on a machine, and
 // programs that only say what they were called with.
@@ -71,6 +75,7 @@ func (m *Machine) Run(text, name, verb string) (stdout, stderr string, calls []s
 	text = strings.NewReplacer("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PATH="+m.Dir+"/bin", "/var/lib/hybrid", m.Dir+"/state",
 		" /etc/", " "+m.Dir+"/etc/", "=/etc/", "="+m.Dir+"/etc/", "/proc/sys", m.Dir+"/proc/sys", "/var/log/pods", m.Dir+"/pods",
 		"/opt/cni", m.Dir+"/opt/cni", "/usr/lib/cni", m.Dir+"/usr/lib/cni", "-p /run", "-p "+m.Dir+"/run").Replace(text)
+	text = patience.ReplaceAllString(text, "tries=3")
 	os.Remove(m.Dir + "/calls")
 	cmd := exec.Command("sh", "-s", name, verb)
 	cmd.Stdin = strings.NewReader(text)
