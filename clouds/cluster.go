@@ -59,11 +59,16 @@ type Node struct {
 	EgressAddress pulumi.StringOutput
 	// VM is the machine itself.
 	VM pulumi.CustomResource
+	// Member exists while the node is part of the cluster, and Ready.
+	Member pulumi.Resource
 
 	// attached must exist before PublicAddress leads to the machine.
 	attached pulumi.Resource
 	// user may log in by SSH: root, or one who may use sudo.
 	user string
+	// hostKey is the machine's public SSH host key; unset before the first
+	// contact.
+	hostKey pulumi.StringOutput
 }
 
 // Cluster is a Kubernetes cluster: one control plane and its workers.
@@ -82,7 +87,9 @@ type Cluster struct {
 	Provider *kubernetes.Provider
 	// Identity is replaced when the cluster is made anew: what lives in the
 	// cluster is DeletedWith it, since it needs no deletion of its own then.
-	Identity pulumi.Resource
+	Identity pulumi.CustomResource
+
+	cloud cloud
 }
 
 // ControlPlane returns the node that runs the Kubernetes API.
@@ -101,6 +108,9 @@ type cloud interface {
 	// address allocates the static public address of a node to come.
 	address(node string) error
 	machine(node, machineType string) (*Node, error)
+	// admit lets the nodes of other clusters in, later: their addresses are
+	// known when their machines are.
+	admit(peers []*Cluster, rules []Rule) ([]pulumi.Resource, error)
 }
 
 // NewCluster makes a cluster named name. The name is the prefix of all its
@@ -125,6 +135,7 @@ func (c *Cluster) build(ctx *pulumi.Context, args ClusterArgs) error {
 	if err != nil {
 		return err
 	}
+	c.cloud = cl
 	cl.defaults()
 	if err := c.provision(s, cl); err != nil {
 		return err
@@ -197,6 +208,9 @@ func (c *Cluster) connect(s *site, adminConf pulumi.StringOutput) error {
 		// cluster is empty.
 		ClusterIdentifier:     pulumi.Sprintf("%s/%s", c.Name, c.ControlPlane().VM.ID()),
 		EnableServerSideApply: pulumi.Bool(true),
+		// Or a changed value would take the object away for a moment.
+		EnableConfigMapMutable: pulumi.Bool(true),
+		EnableSecretMutable:    pulumi.Bool(true),
 		// Objects of a dead cluster are gone: refresh and destroy must not
 		// insist on asking it.
 		DeleteUnreachable: pulumi.Bool(true),
