@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -80,6 +82,7 @@ func killed(l *lab) {
 		}},
 	} {
 		l.killAt(point.name, point.reached)
+		l.wholeState()
 		if out, err := l.pulumi("cancel", "--yes"); err != nil {
 			l.Fatalf("pulumi cancel after a kill: %v\n%s", err, out)
 		}
@@ -94,6 +97,21 @@ func killed(l *lab) {
 	l.must("preview", "--expect-no-changes")
 	l.must("destroy", "--yes", "--skip-preview")
 	l.empty()
+}
+
+// wholeState checks that there is nothing in the backend that a kill can leave
+// half written: Pulumi replaces its own files, but not the metadata beside them.
+func (l *lab) wholeState() {
+	l.Helper()
+	err := filepath.WalkDir(filepath.Join(l.stack.State, "backend"), func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".attrs" {
+			err = fmt.Errorf("%s is not written as a whole", path)
+		}
+		return err
+	})
+	if err != nil {
+		l.Error(err)
+	}
 }
 
 // killAt starts `pulumi up` and kills it with SIGKILL at a point.

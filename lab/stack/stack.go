@@ -60,7 +60,9 @@ func (s *Stack) Settings() [][2]string {
 		{"HYBRID_LAB_STACK", paths.Stack},
 		{"KUBECONFIG", s.Kubeconfig()},
 		{"PULUMI_HOME", s.home()},
-		{"PULUMI_BACKEND_URL", "file://" + s.backend()},
+		// Without metadata, which Pulumi has no use for: its files are not written
+		// as a whole, and after a kill half of one makes the state unreadable.
+		{"PULUMI_BACKEND_URL", "file://" + s.backend() + "?metadata=skip"},
 		{"PULUMI_CONFIG_PASSPHRASE", passphrase},
 		{"PULUMI_STACK", paths.Stack},
 		{"PULUMI_SKIP_UPDATE_CHECK", "true"},
