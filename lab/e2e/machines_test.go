@@ -36,7 +36,7 @@ func (l *lab) clusters() map[string]clusterOutput {
 	return clusters
 }
 
-// clustersOf maps the node names to their clusters.
+// clusterOf maps the node names to their clusters.
 func clusterOf(nodeName string) string { return nodeName[:strings.LastIndex(nodeName, "-")] }
 
 // public is the address at which others reach a node.

@@ -13,6 +13,10 @@ const (
 	pause      = "3.10.1" // containerd's configuration in the machines' image says so too
 )
 
+// Tools is the name of an image that exists in the lab only: a shell and programs
+// that look at networks.
+const Tools = "hybrid.test/tools:1"
+
 // Inputs are the files that the images are made of.
 type Inputs struct {
 	Kube    string // path of the multi-call binary of Kubernetes and etcd
@@ -44,6 +48,11 @@ func images(in Inputs) []Image {
 		"conntrack", "nft", "iptables", "iptables-save", "iptables-restore",
 		"ip6tables", "ip6tables-save", "ip6tables-restore", "/usr/lib/x86_64-linux-gnu/xtables",
 	}}
+	// For pods of tests, which look at the network from within.
+	tools := Programs{Image: in.VMImage, Names: []string{
+		"/bin/sh", "awk", "cat", "curl", "date", "dd", "env", "getent", "head", "ip", "nc", "ping",
+		"sha256sum", "sh", "sleep", "socat", "ss", "tr", "wc", "yes",
+	}}
 	call := func(program string) v1.Config {
 		return v1.Config{Entrypoint: []string{program}, Env: searchPath}
 	}
@@ -56,5 +65,6 @@ func images(in Inputs) []Image {
 		{"registry.k8s.io/coredns/coredns:" + coreDNS, []Layer{Binary{Path: "/coredns", Source: in.CoreDNS}}, call("/coredns")},
 		{"registry.k8s.io/pause:" + pause, []Layer{Binary{Path: "/pause", Source: in.Pause}},
 			v1.Config{Entrypoint: []string{"/pause"}, Env: searchPath, User: "65535:65535"}},
+		{Tools, []Layer{tools}, v1.Config{Entrypoint: []string{"sh"}, Env: searchPath}},
 	}
 }
