@@ -47,10 +47,11 @@ func (x *member) checks(daemonSets []pulumi.Resource) error {
 		}
 		return fmt.Sprint(*n)
 	}).(pulumi.StringOutput)
-	var members []pulumi.Resource
+	// Not their being Ready: when the mesh can't come up, this is to say why.
+	var joined []pulumi.Resource
 	for _, other := range x.args.Clusters {
 		for _, n := range other.Nodes {
-			members = append(members, n.Member)
+			joined = append(joined, n.Joined)
 		}
 	}
 	up, err := script("up", "10m", pulumi.StringMap{
@@ -61,7 +62,7 @@ func (x *member) checks(daemonSets []pulumi.Resource) error {
 	if err != nil {
 		return err
 	}
-	needs := slices.Concat(daemonSets, x.args.Openings, members)
+	needs := slices.Concat(daemonSets, x.args.Openings, joined)
 	x.mesh.Up[c.Name], err = c.Run(x.ctx, x.named("mesh"), c.ControlPlane(), up,
 		pulumi.Parent(x.mesh), pulumi.DependsOn(needs))
 	if err != nil {

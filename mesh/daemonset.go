@@ -101,7 +101,7 @@ func (x *member) peer() corev1.ContainerArgs {
 		},
 		Resources:       corev1.ResourceRequirementsArgs{Requests: pulumi.StringMap{"cpu": pulumi.String("50m")}},
 		SecurityContext: corev1.SecurityContextArgs{Privileged: pulumi.Bool(true)},
-		VolumeMounts:    mounts("weavedb", "settings", "cni-bin", "cni-bin2", "cni-conf", "dbus", "machine-id", "lib-modules", "xtables-lock"),
+		VolumeMounts:    mounts("weavedb", "settings", "cni-bin", "cni-bin2", "cni-conf", "dbus", "lib-modules", "xtables-lock"),
 	}
 }
 

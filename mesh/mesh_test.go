@@ -116,7 +116,8 @@ func TestOrder(t *testing.T) {
 		{"london-weave-net", "frankfurt-mesh-admission", false},
 		// The last look is at all peers of all clusters, with the ways open.
 		{"london-mesh", "frankfurt-weave-net", true},
-		{"london-mesh", "frankfurt-2-member", true},
+		{"london-mesh", "frankfurt-2-join", true},
+		{"london-mesh", "frankfurt-2-member", false},
 		{"america-mesh", "london-weave-net", true},
 		{"london-mesh", "london-peer-america", true},
 		// A worker gives its addresses back before it is no member any more.

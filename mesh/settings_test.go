@@ -115,12 +115,11 @@ func TestPods(t *testing.T) {
 		}
 		peer := named(spec["containers"], Container)
 		for volume, path := range map[string]string{
-			"weavedb":      "/weavedb",             // or a restarted peer comes back with other addresses
-			"cni-bin":      "/host/opt",            // the CNI plugin
-			"cni-conf":     "/host/etc",            // and its configuration
-			"machine-id":   "/host/etc/machine-id", // the peer's name is made of it
-			"settings":     "/mesh",                // meeting points
-			"xtables-lock": "/run/xtables.lock",    // shared with kube-proxy
+			"weavedb":      "/weavedb",          // or a restarted peer comes back with other addresses
+			"cni-bin":      "/host/opt",         // the CNI plugin
+			"cni-conf":     "/host/etc",         // its configuration, and the machine-id that the peer's name is made of
+			"settings":     "/mesh",             // meeting points
+			"xtables-lock": "/run/xtables.lock", // shared with kube-proxy
 		} {
 			if got := text(named(peer["volumeMounts"], volume)["mountPath"]); got != path {
 				t.Errorf("%s: %s is at %q, want %s", cluster, volume, got, path)

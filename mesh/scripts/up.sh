@@ -6,7 +6,7 @@
 weave() { curl -s -m 5 "http://127.0.0.1:6784/status$1"; }
 
 main() {
-	tries=180
+	tries=300
 	until missing=$(problems) && [ -z "$missing" ]; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || give_up
@@ -53,7 +53,7 @@ give_up() {
 	fi
 	say "$(printf '%s\n' "$missing" | head -n 20)"
 	[ -z "$reasons" ] || say "Weave Net says: $reasons"
-	die "the mesh is not up after 3 minutes: $why"
+	die "the mesh is not up after 5 minutes: $why"
 }
 
 main "$@" </dev/null
