@@ -54,9 +54,23 @@ func (x *member) checks(daemonSets []pulumi.Resource) error {
 			joined = append(joined, n.Joined)
 		}
 	}
+	var machines pulumi.StringArray
+	for _, other := range x.args.Clusters {
+		for _, n := range other.Nodes {
+			machines = append(machines, n.VM.ID().ToStringOutput())
+		}
+	}
+	reclaims := "no"
+	if x.host() { // only one may
+		reclaims = "yes"
+	}
 	up, err := script("up", "10m", pulumi.StringMap{
-		"NODES": pulumi.String(strings.Join(x.nodes(), " ")),
-		// Looked at again when Weave Net's own settings change.
+		"NODES":    pulumi.String(strings.Join(x.nodes(), " ")),
+		"RECLAIMS": pulumi.String(reclaims),
+		// Looked at again when machines are replaced, or Weave Net's own settings.
+		"MACHINES": machines.ToStringArrayOutput().ApplyT(func(ids []string) string {
+			return strings.Join(ids, " ")
+		}).(pulumi.StringOutput),
 		"GENERATION": generation,
 	}, c.Identity.ID())
 	if err != nil {

@@ -27,10 +27,6 @@ const grace = 5
 
 // weave makes the DaemonSet when what it needs is there.
 func (x *member) weave(needs []pulumi.Resource) (err error) {
-	containers := corev1.ContainerArray{x.peer()}
-	if !x.host() {
-		containers = append(containers, x.reconnector())
-	}
 	var before corev1.ContainerArray
 	if x.args.InitContainer {
 		before = corev1.ContainerArray{x.installer()}
@@ -50,7 +46,7 @@ func (x *member) weave(needs []pulumi.Resource) (err error) {
 				},
 				Spec: corev1.PodSpecArgs{
 					InitContainers: before,
-					Containers:     containers,
+					Containers:     corev1.ContainerArray{x.peer(), x.reconnector()},
 					Volumes:        volumes(),
 					// It is the network of the others.
 					HostNetwork: pulumi.Bool(true),

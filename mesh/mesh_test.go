@@ -111,6 +111,9 @@ func TestOrder(t *testing.T) {
 		{"london-weave-net", "london-1-member", false},
 		{"london-weave-net", "london-2-member", false},
 		{"america-weave-net", "america-2-member", false},
+		// It knows the others by addresses that are there before their machines.
+		{"america-weave-net", "london-1-address", true},
+		{"america-weave-net", "london-1", false},
 		// Others are joined side by side.
 		{"london-weave-net", "frankfurt-weave-net", false},
 		{"london-weave-net", "frankfurt-mesh-admission", false},

@@ -79,7 +79,8 @@ func TestRingSettings(t *testing.T) {
 	r := world{workers: map[string]int{"london": 1, "america": 2}}.make(t)
 	for cluster, want := range map[string]map[resource.PropertyKey]string{
 		// A lone peer must not seed: a majority of all three must be there.
-		"america": {"ipalloc-init": "consensus=3", "meeting-points": ""},
+		// It meets the others when it is made anew: then it must not seed again.
+		"america": {"ipalloc-init": "consensus=3", "meeting-points": "192.0.108.1\n192.0.108.2"},
 		// Never seeds; and all of the host's nodes, by public address.
 		"london": {"ipalloc-init": "observer", "meeting-points": "192.0.97.1\n192.0.97.2\n192.0.97.3"},
 	} {
@@ -94,7 +95,7 @@ func TestRingSettings(t *testing.T) {
 
 func TestPods(t *testing.T) {
 	r := world{workers: three}.make(t)
-	for cluster, containers := range map[string][]string{"america": {"weave"}, "london": {"weave", "reconnect"}} {
+	for cluster, containers := range map[string][]string{"america": {"weave", "reconnect"}, "london": {"weave", "reconnect"}} {
 		spec := daemonSet(t, r, cluster)
 		var names []string
 		for _, c := range open(spec["containers"]).ArrayValue() {

@@ -44,6 +44,7 @@ func TestClusters(t *testing.T) {
 		{"no secret in the clear", noSecrets},
 		{"firewalls are enforced", firewalls},
 		{"drift is shown and repaired", drift},
+		{"a control plane lost", controlPlaneLost},
 		{"one worker more and one fewer", workers},
 		{"destroy with dead machines", destroyDead},
 		{"killed three times", killed},

@@ -31,6 +31,24 @@ func drift(l *lab) {
 	l.must("preview", "--expect-no-changes")
 }
 
+// controlPlaneLost: a new machine gets a new cluster, which the worker joins; the
+// other clusters aren't touched.
+func controlPlaneLost(l *lab) {
+	before := l.ids()
+	if err := l.host.DeleteMachine(l.ctx, l.machines("america")[0].ID); err != nil {
+		l.Fatal(err)
+	}
+	l.must("refresh", "--yes", "--skip-preview")
+	l.up()
+	l.allReady(want)
+	for urn, id := range l.ids() {
+		if !strings.Contains(urn, "::america") && before[urn] != id {
+			l.Errorf("%s was %q, now it is %s: only america has lost something", urn, before[urn], id)
+		}
+	}
+	l.must("preview", "--expect-no-changes")
+}
+
 // resource finds one of the state by its name.
 func (l *lab) resource(name string) resource {
 	l.Helper()

@@ -32,6 +32,8 @@ type lab struct {
 	ctx   context.Context
 	stack *stack.Stack
 	host  *vm.Host
+	// known is what the stack says of its nodes; see access.
+	known *access
 }
 
 // open prepares the machine, removes whatever an earlier run left, and leaves
@@ -104,6 +106,7 @@ func tail(s string, lines int) string {
 // up builds the whole and writes the kubeconfig.
 func (l *lab) up(args ...string) string {
 	l.Helper()
+	l.known = nil
 	out := l.must(append([]string{"up", "--yes", "--skip-preview"}, args...)...)
 	if err := l.stack.WriteKubeconfig(l.ctx); err != nil {
 		l.Fatal(err)
@@ -194,16 +197,6 @@ func (l *lab) export() (raw string, resources []resource) {
 		l.Fatal(err)
 	}
 	return string(out), state.Deployment.Resources
-}
-
-// secretOutput is an output of the stack in the clear.
-func (l *lab) secretOutput(name string) string {
-	l.Helper()
-	out, err := l.stack.Output(l.ctx, "stack", "output", name, "--show-secrets")
-	if err != nil {
-		l.Fatal(err)
-	}
-	return string(out)
 }
 
 // eventually waits for a condition and fails with its last error.

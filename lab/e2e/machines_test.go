@@ -23,66 +23,77 @@ type clusterOutput struct {
 	Nodes                  []node
 }
 
-func (l *lab) clusters() map[string]clusterOutput {
+// access is what it takes to reach the nodes: the stack's outputs, and the SSH
+// host keys that it has pinned.
+type access struct {
+	Clusters       map[string]clusterOutput
+	SSHPrivateKeys map[string]string
+	hostKeys       map[string]ssh.PublicKey
+}
+
+// access asks the stack once until the next `up`.
+func (l *lab) access() *access {
 	l.Helper()
-	out, err := l.stack.Output(l.ctx, "stack", "output", "clusters", "--json")
+	if l.known != nil {
+		return l.known
+	}
+	out, err := l.stack.Output(l.ctx, "stack", "output", "--json", "--show-secrets")
 	if err != nil {
 		l.Fatal(err)
 	}
-	clusters := map[string]clusterOutput{}
-	if err := json.Unmarshal(out, &clusters); err != nil {
+	a := &access{hostKeys: map[string]ssh.PublicKey{}}
+	if err := json.Unmarshal(out, a); err != nil {
 		l.Fatal(err)
 	}
-	return clusters
-}
-
-// clusterOf maps the node names to their clusters.
-func clusterOf(nodeName string) string { return nodeName[:strings.LastIndex(nodeName, "-")] }
-
-// public is the address at which others reach a node.
-func (l *lab) public(nodeName string) string {
-	l.Helper()
-	for _, n := range l.clusters()[clusterOf(nodeName)].Nodes {
-		if n.Name == nodeName {
-			return n.PublicAddress
-		}
-	}
-	l.Fatalf("the stack's outputs have no node %s", nodeName)
-	return ""
-}
-
-// hostKey is the SSH host key that the stack has pinned for a node.
-func (l *lab) hostKey(nodeName string) ssh.PublicKey {
-	l.Helper()
 	_, resources := l.export()
 	for _, r := range resources {
-		if r.name() == nodeName+"-first-contact" {
-			key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(r.Outputs["stdout"].(string)))
-			if err != nil {
-				l.Fatal(err)
-			}
-			return key
+		node, ok := strings.CutSuffix(r.name(), "-first-contact")
+		if !ok {
+			continue
+		}
+		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(r.Outputs["stdout"].(string)))
+		if err != nil {
+			l.Fatalf("%s: %v", r.name(), err)
+		}
+		a.hostKeys[node] = key
+	}
+	l.known = a
+	return a
+}
+
+// clusterOf is the cluster of a node.
+func clusterOf(nodeName string) string { return nodeName[:strings.LastIndex(nodeName, "-")] }
+
+// node is what the stack says of a node.
+func (l *lab) node(name string) node {
+	l.Helper()
+	for _, n := range l.access().Clusters[clusterOf(name)].Nodes {
+		if n.Name == name {
+			return n
 		}
 	}
-	l.Fatalf("the stack has met no %s", nodeName)
-	return nil
+	l.Fatalf("the stack's outputs have no node %s", name)
+	return node{}
 }
+
+// public is the address at which others reach a node.
+func (l *lab) public(nodeName string) string { return l.node(nodeName).PublicAddress }
 
 // ssh runs a command on a node as its user would, with the stack's key and the
 // pinned host key.
 func (l *lab) ssh(nodeName, command string) (string, error) {
 	l.Helper()
-	var keys map[string]string
-	if err := json.Unmarshal([]byte(l.secretOutput("sshPrivateKeys")), &keys); err != nil {
-		l.Fatal(err)
-	}
-	signer, err := ssh.ParsePrivateKey([]byte(keys[clusterOf(nodeName)]))
+	a := l.access()
+	signer, err := ssh.ParsePrivateKey([]byte(a.SSHPrivateKeys[clusterOf(nodeName)]))
 	if err != nil {
 		l.Fatal(err)
 	}
-	hostKey := l.hostKey(nodeName)
+	hostKey, ok := a.hostKeys[nodeName]
+	if !ok {
+		l.Fatalf("the stack has not met %s", nodeName)
+	}
 	client, err := ssh.Dial("tcp", net.JoinHostPort(l.public(nodeName), "22"), &ssh.ClientConfig{
-		User: l.clusters()[clusterOf(nodeName)].SSHUser, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)},
+		User: a.Clusters[clusterOf(nodeName)].SSHUser, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)},
 		HostKeyCallback: ssh.FixedHostKey(hostKey), HostKeyAlgorithms: []string{hostKey.Type()},
 		Timeout: 10 * time.Second,
 	})

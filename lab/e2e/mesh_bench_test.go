@@ -35,7 +35,7 @@ func BenchmarkMesh(b *testing.B) {
 	// Between machines of two clouds only the mesh's ports are open. Weave Net's own
 	// connections are there already: a new one, from this machine, goes to the
 	// program that measures.
-	l.run(to.node, fmt.Sprintf("sudo sh -c 'iptables -t nat -I PREROUTING -s %s -p tcp --dport 6783 -j REDIRECT --to-ports %d'", l.egress(from.node), echo+1))
+	l.run(to.node, fmt.Sprintf("sudo sh -c 'iptables -t nat -I PREROUTING -s %s -p tcp --dport 6783 -j REDIRECT --to-ports %d'", l.node(from.node).EgressAddress, echo+1))
 	l.run(to.node, fmt.Sprintf("sudo systemd-run --quiet --unit=bench socat -t 60 TCP-LISTEN:%d,fork,reuseaddr SYSTEM:sha256sum", echo+1))
 	pod, machine := end{to.ip, echo}, end{l.public(to.node), 6783}
 
@@ -109,16 +109,4 @@ curl -s --http0.9 -o /dev/null -m 0.5 -d x -w '%%{time_connect}\n' http://%s:%d/
 func median(x []float64) float64 {
 	slices.Sort(x)
 	return x[len(x)/2]
-}
-
-// egress is where a node's connections seem to come from.
-func (l *lab) egress(nodeName string) string {
-	l.Helper()
-	for _, n := range l.clusters()[clusterOf(nodeName)].Nodes {
-		if n.Name == nodeName {
-			return n.EgressAddress
-		}
-	}
-	l.Fatalf("the stack's outputs have no node %s", nodeName)
-	return ""
 }

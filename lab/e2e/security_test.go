@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net"
 	"regexp"
@@ -21,12 +20,8 @@ var joinToken = regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`)
 // and of the clusters' administrators, and the mesh's password.
 func (l *lab) secrets() []string {
 	l.Helper()
-	var keys map[string]string
-	if err := json.Unmarshal([]byte(l.secretOutput("sshPrivateKeys")), &keys); err != nil {
-		l.Fatal(err)
-	}
 	var found []string
-	for _, key := range keys {
+	for _, key := range l.access().SSHPrivateKeys {
 		// The second line is the first of the encoded key, the third is private.
 		lines := strings.Split(strings.TrimSpace(key), "\n")
 		found = append(found, lines[2])
@@ -127,16 +122,9 @@ func reachable(address, port string) bool {
 // addresses.
 func (l *lab) reaches(from, to string, port int, open bool) {
 	l.Helper()
-	for _, n := range l.clusters()[clusterOf(to)].Nodes {
-		if n.Name != to {
-			continue
-		}
-		if out, err := l.connect(from, n.PrivateAddress, port); (err == nil) != open {
-			l.Errorf("from %s to %s port %d: open is %v, want %v: %s", from, to, port, err == nil, open, out)
-		}
-		return
+	if out, err := l.connect(from, l.node(to).PrivateAddress, port); (err == nil) != open {
+		l.Errorf("from %s to %s port %d: open is %v, want %v: %s", from, to, port, err == nil, open, out)
 	}
-	l.Errorf("no node %s", to)
 }
 
 // connect opens a TCP connection from a node. bash can do that by itself.

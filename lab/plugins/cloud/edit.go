@@ -14,19 +14,20 @@ import (
 // Look returns an object's properties with those that follow from others.
 func (c *Cloud) Look(s *State, o *Object) Props { return c.view(s, o) }
 
-// Remove deletes an object behind the engine's back.
+// Remove deletes an object behind the engine's back, unless others need it.
 func (c *Cloud) Remove(ctx context.Context, id string) error {
-	var token string
 	err := c.store.View(func(s *State) error {
 		if o := s.Objects[id]; o != nil {
-			token = o.Type
+			if by := c.dependents(s, o); len(by) > 0 {
+				return c.InUse(o, by)
+			}
 		}
 		return nil
 	})
-	if err != nil || token == "" {
+	if err != nil {
 		return err
 	}
-	return c.delete(ctx, token, id)
+	return c.remove(ctx, id, false)
 }
 
 // Edit changes a property of an object behind the engine's back; null removes

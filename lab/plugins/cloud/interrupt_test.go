@@ -3,8 +3,7 @@ package cloud_test
 import (
 	"context"
 	"errors"
-	"sync"
-	"sync/atomic"
+	"runtime"
 	"testing"
 	"time"
 
@@ -40,34 +39,29 @@ func instance(e *cloudtest.Engine) m {
 	return m{"ami": image(e), "instanceType": "t3.medium", "subnetId": e.ID(subnetType, "subnet"), "tags": m{"Name": "vm"}}
 }
 
-// errKilled is what a hypervisor's operation returns when its process was killed
-// before it could do anything.
-var errKilled = errors.New("killed")
-
-// kill makes an operation hang from now on, as it would for a process that is
-// no more, starts the operation and takes the engine's next deployment.
+// kill starts something, ends it when it calls an operation of the hypervisor,
+// and takes the engine's next deployment. As with SIGKILL, what is not done yet
+// is never done, and the kernel frees the locks.
 func kill(e *cloudtest.Engine, operation string, start func()) {
 	e.Helper()
-	var reached sync.Once
-	at := make(chan struct{})
-	forever := make(chan struct{})
-	e.Cleanup(func() { close(forever) })
-	var dead atomic.Bool
+	killed := false
 	e.Host.Before = func(_ context.Context, op, _ string) error {
-		if op != operation || dead.Load() {
-			return nil
+		if op == operation {
+			killed = true
+			runtime.Goexit()
 		}
-		reached.Do(func() { close(at) })
-		<-forever
-		return errKilled
+		return nil
 	}
-	go start()
-	select {
-	case <-at:
-	case <-time.After(10 * time.Second):
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		start()
+	}()
+	<-ended
+	if !killed {
 		e.Fatalf("%s isn't called", operation)
 	}
-	dead.Store(true)
+	e.Host.Before = nil
 	e.Restart()
 }
 

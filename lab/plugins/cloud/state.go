@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -66,15 +67,11 @@ type storedObject struct {
 
 // Name is what people call the object.
 func (o *Object) Name() string {
-	for _, key := range []string{"name", "keyName"} {
-		if name := provider.Str(o.Props, key); name != "" {
-			return name
-		}
+	name := cmp.Or(provider.Str(o.Props, "name"), provider.StrMap(o.Props, "tags")["Name"])
+	if name == "" && o.URN != "" { // tags that droplets bring along are nobody's
+		name = resource.URN(o.URN).Name()
 	}
-	if name := provider.StrMap(o.Props, "tags")["Name"]; name != "" {
-		return name
-	}
-	return resource.URN(o.URN).Name()
+	return name
 }
 
 // State is all of one cloud. The zero State is an empty cloud.

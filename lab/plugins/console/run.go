@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -14,7 +13,7 @@ import (
 const usage = `lab cloud ls [CLOUD [OBJECT]]            list what is in the clouds, or show an object
 lab cloud rm CLOUD OBJECT                delete an object behind Pulumi's back
 lab cloud set CLOUD OBJECT PATH VALUE    change a property, such as tags.Name; null takes it away
-CLOUD is aws, digitalocean or gcp. OBJECT is an ID or a name.`
+CLOUD is aws, digitalocean or gcp. OBJECT is an ID or a name`
 
 // Run runs a command: ls, rm or set.
 func (c *Console) Run(ctx context.Context, out io.Writer, args []string) error {
@@ -43,7 +42,7 @@ func (c *Console) Run(ctx context.Context, out io.Writer, args []string) error {
 		_, err := fmt.Fprintln(out, usage)
 		return err
 	}
-	return errors.New("expected one of:\n" + usage)
+	return fmt.Errorf("found %q: expected one of\n%s", command, usage)
 }
 
 func (c *Console) print(out io.Writer, cloud string) error {

@@ -44,7 +44,7 @@ func firewall() *cloud.Type {
 		Check: func(_ *provider.Call, in props) failures {
 			f := append(checkTagNames(in, "tags"), checkRules(in, inbound)...)
 			f = append(f, checkRules(in, outbound)...)
-			if !provider.Set(in, inbound.rules) && !provider.Set(in, outbound.rules) {
+			if !provider.Filled(in, inbound.rules) && !provider.Filled(in, outbound.rules) {
 				f = append(f, provider.Failure(inbound.rules, "at least one rule must be specified"))
 			}
 			if n := len(provider.Strs(in, "tags")); n > maxTags {
@@ -106,7 +106,7 @@ func checkRules(in props, d direction) (f failures) {
 		case provider.Known(r, "portRange") && err != nil:
 			f = append(f, provider.Failure(path+"portRange", "422 %v", err))
 		}
-		if !provider.Set(r, d.addresses) && !provider.Set(r, d.tags) && !provider.Set(r, d.droplets) {
+		if !provider.Filled(r, d.addresses) && !provider.Filled(r, d.tags) && !provider.Filled(r, d.droplets) {
 			f = append(f, provider.Failure(path+d.addresses, "422 a rule needs at least one of %s, %s, %s", d.addresses, d.tags, d.droplets))
 		}
 		for j, a := range provider.Strs(r, d.addresses) {

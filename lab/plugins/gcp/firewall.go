@@ -51,7 +51,7 @@ func firewall() *cloud.Type {
 
 func checkFirewall(_ *provider.Call, in props) failures {
 	f := append(checkCommon(in), oneOf(in, "direction", "INGRESS")...)
-	if !provider.Set(in, "sourceRanges") && !provider.Set(in, "sourceTags") {
+	if !provider.Filled(in, "sourceRanges") && !provider.Filled(in, "sourceTags") {
 		f = append(f, provider.Failure("sourceRanges", "one of source_tags, source_ranges, or source_service_accounts must be defined"))
 	}
 	if n := provider.Int(in, "priority", 1000); n < 0 || n > 65535 {

@@ -62,11 +62,17 @@ type Call struct {
 // the v. The engine holds a plugin's version against that of the SDK that asks
 // for it.
 func (p *Package) Version() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, module := range info.Deps {
-			if module.Path == p.Module {
-				return strings.TrimPrefix(module.Version, "v")
-			}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	return versionIn(info, p.Module)
+}
+
+func versionIn(info *debug.BuildInfo, module string) string {
+	for _, m := range info.Deps {
+		if m.Path == module {
+			return strings.TrimPrefix(m.Version, "v")
 		}
 	}
 	return "0.0.0"

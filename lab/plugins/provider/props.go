@@ -41,6 +41,13 @@ func Known(p Props, key string) bool {
 // Set says whether a property is set, be its value known or not.
 func Set(p Props, key string) bool { return p.HasValue(resource.PropertyKey(key)) }
 
+// Filled says whether a list is set and has elements, or may have: its value
+// isn't known yet.
+func Filled(p Props, key string) bool {
+	v := p[resource.PropertyKey(key)]
+	return v.IsComputed() || v.IsArray() && len(v.ArrayValue()) > 0
+}
+
 // Str returns a property's string, or "".
 func Str(p Props, key string) string {
 	if v := p[resource.PropertyKey(key)]; v.IsString() {

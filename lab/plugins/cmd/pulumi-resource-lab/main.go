@@ -66,8 +66,6 @@ func names(packages []*provider.Package) string {
 	return strings.Join(out, " or -")
 }
 
-func openHypervisor(ctx context.Context) (cloud.Hypervisor, error) { return vm.Open(ctx) }
-
 // open opens the machine's Docker.
 func open(ctx context.Context) (cloud.Hypervisor, error) { return vm.Open(ctx) }
 
