@@ -27,7 +27,9 @@ func script(name, timeout string, params pulumi.StringMap, triggers ...pulumi.In
 // something to join. When it goes, the cluster's peers have ended, and their
 // addresses go back to the ring.
 func (x *member) admission(host *member) (pulumi.Resource, error) {
-	s, err := script("admission", "15m", pulumi.StringMap{"CLUSTER": pulumi.String(x.cluster.Name)}, x.args.Host.Identity.ID())
+	// Without a trigger: a host that is made anew has another host key, which runs
+	// this again and replaces nothing of this cluster.
+	s, err := script("admission", "15m", pulumi.StringMap{"CLUSTER": pulumi.String(x.cluster.Name)})
 	if err != nil {
 		return nil, err
 	}
