@@ -15,7 +15,7 @@ export GOWORK := off
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: command ## start the lab and build the hybrid cloud in it
@@ -40,6 +40,10 @@ clean: command ## `make down`, and remove the caches too
 .PHONY: status
 status: command ## show the lab's machines
 	@$(lab) status
+
+.PHONY: mesh-status
+mesh-status: command ## show the mesh: peers, connections, encryption, addresses
+	@$(lab) mesh
 
 .PHONY: env
 env: command ## print shell settings: eval "$$(make -s env)"
@@ -69,7 +73,7 @@ unit: prepare
 # One after the other: they use the one lab of this machine, and clear it away.
 .PHONY: e2e
 e2e: prepare
-	cd lab && go test -count=1 -p 1 -timeout 60m -v ./vm/dockertest ./e2e
+	cd lab && go test -count=1 -p 1 -timeout 120m -v ./vm/dockertest ./e2e
 
 # The go command finds out by itself whether there is something to build.
 .PHONY: command

@@ -79,6 +79,7 @@ func (b *bootstrap) kubernetes(nodes []*Node) (adminConf pulumi.StringOutput, id
 	if err != nil {
 		return adminConf, nil, err
 	}
+	control.Joined = init
 	control.Member, err = b.run(control, step{
 		script: "member", after: []pulumi.CustomResource{init}, timeout: "20m",
 		params: pulumi.StringMap{"NODE": pulumi.String(control.Name), "TOKEN_ID": pulumi.String("")},
@@ -157,6 +158,7 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 	if err != nil {
 		return err
 	}
+	worker.Joined = joined
 	worker.Member, err = b.run(control, step{
 		script: "member", of: worker.Node, leaves: true, timeout: "20m",
 		after: []pulumi.CustomResource{joined},

@@ -59,7 +59,9 @@ type Node struct {
 	EgressAddress pulumi.StringOutput
 	// VM is the machine itself.
 	VM pulumi.CustomResource
-	// Member exists while the node is part of the cluster, and Ready.
+	// Joined exists when the node is part of the cluster, Ready or not.
+	Joined pulumi.Resource
+	// Member exists while the node is part of the cluster, and has been Ready.
 	Member pulumi.Resource
 
 	// attached must exist before PublicAddress leads to the machine.

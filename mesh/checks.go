@@ -27,7 +27,9 @@ func script(name, timeout string, params pulumi.StringMap, triggers ...pulumi.In
 // something to join. When it goes, the cluster's peers have ended, and their
 // addresses go back to the ring.
 func (x *member) admission(host *member) (pulumi.Resource, error) {
-	s, err := script("admission", "15m", pulumi.StringMap{"CLUSTER": pulumi.String(x.cluster.Name)}, x.args.Host.Identity.ID())
+	// Without a trigger: a host that is made anew has another host key, which runs
+	// this again and replaces nothing of this cluster.
+	s, err := script("admission", "15m", pulumi.StringMap{"CLUSTER": pulumi.String(x.cluster.Name)})
 	if err != nil {
 		return nil, err
 	}
@@ -47,21 +49,36 @@ func (x *member) checks(daemonSets []pulumi.Resource) error {
 		}
 		return fmt.Sprint(*n)
 	}).(pulumi.StringOutput)
-	var members []pulumi.Resource
+	// Not their being Ready: when the mesh can't come up, this is to say why.
+	var joined []pulumi.Resource
 	for _, other := range x.args.Clusters {
 		for _, n := range other.Nodes {
-			members = append(members, n.Member)
+			joined = append(joined, n.Joined)
 		}
 	}
+	var machines pulumi.StringArray
+	for _, other := range x.args.Clusters {
+		for _, n := range other.Nodes {
+			machines = append(machines, n.VM.ID().ToStringOutput())
+		}
+	}
+	reclaims := "no"
+	if x.host() { // only one may
+		reclaims = "yes"
+	}
 	up, err := script("up", "10m", pulumi.StringMap{
-		"NODES": pulumi.String(strings.Join(x.nodes(), " ")),
-		// Looked at again when Weave Net's own settings change.
+		"NODES":    pulumi.String(strings.Join(x.nodes(), " ")),
+		"RECLAIMS": pulumi.String(reclaims),
+		// Looked at again when machines are replaced, or Weave Net's own settings.
+		"MACHINES": machines.ToStringArrayOutput().ApplyT(func(ids []string) string {
+			return strings.Join(ids, " ")
+		}).(pulumi.StringOutput),
 		"GENERATION": generation,
 	}, c.Identity.ID())
 	if err != nil {
 		return err
 	}
-	needs := slices.Concat(daemonSets, x.args.Openings, members)
+	needs := slices.Concat(daemonSets, x.args.Openings, joined)
 	x.mesh.Up[c.Name], err = c.Run(x.ctx, x.named("mesh"), c.ControlPlane(), up,
 		pulumi.Parent(x.mesh), pulumi.DependsOn(needs))
 	if err != nil {

@@ -27,10 +27,6 @@ const grace = 5
 
 // weave makes the DaemonSet when what it needs is there.
 func (x *member) weave(needs []pulumi.Resource) (err error) {
-	containers := corev1.ContainerArray{x.peer()}
-	if !x.host() {
-		containers = append(containers, x.reconnector())
-	}
 	var before corev1.ContainerArray
 	if x.args.InitContainer {
 		before = corev1.ContainerArray{x.installer()}
@@ -50,7 +46,7 @@ func (x *member) weave(needs []pulumi.Resource) (err error) {
 				},
 				Spec: corev1.PodSpecArgs{
 					InitContainers: before,
-					Containers:     containers,
+					Containers:     corev1.ContainerArray{x.peer(), x.reconnector()},
 					Volumes:        volumes(),
 					// It is the network of the others.
 					HostNetwork: pulumi.Bool(true),
@@ -101,7 +97,7 @@ func (x *member) peer() corev1.ContainerArgs {
 		},
 		Resources:       corev1.ResourceRequirementsArgs{Requests: pulumi.StringMap{"cpu": pulumi.String("50m")}},
 		SecurityContext: corev1.SecurityContextArgs{Privileged: pulumi.Bool(true)},
-		VolumeMounts:    mounts("weavedb", "settings", "cni-bin", "cni-bin2", "cni-conf", "dbus", "machine-id", "lib-modules", "xtables-lock"),
+		VolumeMounts:    mounts("weavedb", "settings", "cni-bin", "cni-bin2", "cni-conf", "dbus", "lib-modules", "xtables-lock"),
 	}
 }
 

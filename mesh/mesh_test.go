@@ -111,12 +111,16 @@ func TestOrder(t *testing.T) {
 		{"london-weave-net", "london-1-member", false},
 		{"london-weave-net", "london-2-member", false},
 		{"america-weave-net", "america-2-member", false},
+		// It knows the others by addresses that are there before their machines.
+		{"america-weave-net", "london-1-address", true},
+		{"america-weave-net", "london-1", false},
 		// Others are joined side by side.
 		{"london-weave-net", "frankfurt-weave-net", false},
 		{"london-weave-net", "frankfurt-mesh-admission", false},
 		// The last look is at all peers of all clusters, with the ways open.
 		{"london-mesh", "frankfurt-weave-net", true},
-		{"london-mesh", "frankfurt-2-member", true},
+		{"london-mesh", "frankfurt-2-join", true},
+		{"london-mesh", "frankfurt-2-member", false},
 		{"america-mesh", "london-weave-net", true},
 		{"london-mesh", "london-peer-america", true},
 		// A worker gives its addresses back before it is no member any more.

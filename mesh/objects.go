@@ -2,7 +2,10 @@ package mesh
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"hybrid/clouds"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
@@ -62,27 +65,31 @@ func version(v pulumi.StringPtrOutput) pulumi.StringOutput {
 	}).(pulumi.StringOutput)
 }
 
-// settings are apart from the DaemonSet because they follow the number of the
-// host's nodes: a change must reach new peers, and restart none.
+// settings are apart from the DaemonSet because they follow the number of nodes: a
+// change must reach new peers, and restart none.
 //
 // Without ipalloc-init a peer that is alone for a moment would seed the whole
 // range by itself, and refuse all others for ever ("IP allocation was seeded by
 // different peers"). So the host's nodes wait for a majority of them, and all
 // others never seed. It counts only for peers that have no ring yet.
+//
+// The others meet all of the host's nodes: with one, its loss would be the loss of
+// the meeting point. The host's nodes are told of all others for the day when the
+// host is made anew, see launch.sh.
 func (x *member) settings() pulumi.StringMapInput {
+	init, clusters := "observer", []*clouds.Cluster{x.args.Host}
 	if x.host() {
-		return pulumi.StringMap{
-			settingsInit:     pulumi.String(fmt.Sprintf("consensus=%d", len(x.cluster.Nodes))),
-			settingsMeetings: pulumi.String(""),
+		init = fmt.Sprintf("consensus=%d", len(x.cluster.Nodes))
+		clusters = slices.DeleteFunc(slices.Clone(x.args.Clusters), func(c *clouds.Cluster) bool { return c == x.cluster })
+	}
+	meetings := pulumi.StringArray{}
+	for _, c := range clusters {
+		for _, n := range c.Nodes {
+			meetings = append(meetings, n.PublicAddress)
 		}
 	}
-	// All of them: with one, its loss would be the loss of the meeting point.
-	var meetings pulumi.StringArray
-	for _, n := range x.args.Host.Nodes {
-		meetings = append(meetings, n.PublicAddress)
-	}
 	return pulumi.StringMap{
-		settingsInit: pulumi.String("observer"),
+		settingsInit: pulumi.String(init),
 		settingsMeetings: meetings.ToStringArrayOutput().ApplyT(func(all []string) string {
 			return strings.Join(all, "\n")
 		}).(pulumi.StringOutput),

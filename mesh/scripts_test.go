@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,18 +51,27 @@ func TestScriptsAreShell(t *testing.T) {
 	}
 }
 
-// All meeting points go to Weave Net, each as an argument of its own.
+// All meeting points go to Weave Net, each as an argument of its own; and a host
+// that finds the others running does not seed a second ring.
 func TestLaunch(t *testing.T) {
-	m := scripttest.New(t)
-	m.File("mesh/meeting-points", "192.0.2.1\n192.0.2.2")
-	m.File("launch.sh", "#!/bin/sh\nfor a; do echo \"<$a>\"; done\n")
-	m.Program("curl", `[ -e `+m.Dir+`/tried ] || { touch `+m.Dir+`/tried; exit 7; }`)
-	text := strings.NewReplacer("/mesh/", m.Dir+"/mesh/", "/home/weave/launch.sh", m.Dir+"/launch.sh").Replace(launch)
-	cmd := exec.Command("sh", "-c", text)
-	cmd.Env = []string{"PATH=" + m.Dir + "/bin", "KUBERNETES_SERVICE_HOST=10.96.0.1", "KUBERNETES_SERVICE_PORT=443"}
-	out, err := cmd.CombinedOutput()
-	if err != nil || string(out) != "<192.0.2.1>\n<192.0.2.2>\n" {
-		t.Errorf("found %q, %v", out, err)
+	for _, c := range []struct{ points, init, connected, want string }{
+		{"192.0.2.1\n192.0.2.2", "observer", "0.0", "observer <192.0.2.1> <192.0.2.2>"},
+		{"192.0.2.1\n192.0.2.2", "consensus=2", "0.000000\n0.000000", "consensus=2 <192.0.2.1> <192.0.2.2>"},
+		{"192.0.2.1\n192.0.2.2", "consensus=2", "0.000000\n0.000371", "observer <192.0.2.1> <192.0.2.2>"},
+		{"", "consensus=2", "0.1", "consensus=2"},
+	} {
+		m := scripttest.New(t)
+		m.File("mesh/meeting-points", c.points)
+		m.File("launch.sh", "#!/bin/sh\nprintf %s \"$IPALLOC_INIT\"\nfor a; do printf \" <$a>\"; done\n")
+		// The API answers the second time.
+		m.Program("curl", `case $* in *livez*) [ -e `+m.Dir+`/tried ] || { touch `+m.Dir+`/tried; exit 7; } ;; *) printf '`+c.connected+`\n' ;; esac`)
+		text := strings.NewReplacer("/mesh/", m.Dir+"/mesh/", "/home/weave/launch.sh", m.Dir+"/launch.sh").Replace(launch)
+		cmd := exec.Command("sh", "-c", text)
+		cmd.Env = []string{"PATH=" + m.Dir + "/bin", "KUBERNETES_SERVICE_HOST=10.96.0.1", "KUBERNETES_SERVICE_PORT=443", "IPALLOC_INIT=" + c.init}
+		out, err := cmd.CombinedOutput()
+		if err != nil || string(out) != c.want {
+			t.Errorf("found %q, %v; want %q", out, err, c.want)
+		}
 	}
 }
 
@@ -89,7 +99,7 @@ func TestReconnect(t *testing.T) {
 }
 
 func TestUp(t *testing.T) {
-	params := map[string]string{"NODES": "london-1 london-2 america-1 america-2", "GENERATION": "1"}
+	params := map[string]string{"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": "no", "MACHINES": "1 2", "GENERATION": "1"}
 	for name, c := range map[string]struct {
 		edits []string
 		log   string
@@ -122,6 +132,21 @@ func TestUp(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A machine that has been replaced was another peer, whose addresses nobody else
+// would ever ask for.
+func TestUpReclaims(t *testing.T) {
+	for reclaims, want := range map[string][]string{"yes": {"curl -sf -m 5 -X DELETE http://127.0.0.1:6784/peer/ce:00:00:00:00:01"}, "no": nil} {
+		m := node(t, "(paris-1)", "(london-2)")
+		_, stderr, calls, err := m.Run(composed(t, "up", map[string]string{
+			"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": reclaims, "MACHINES": "", "GENERATION": "",
+		}), "mesh-up", "create")
+		if err != nil {
+			t.Errorf("%v: %s", err, stderr)
+		}
+		scripttest.Called(t, slices.DeleteFunc(calls, func(c string) bool { return !strings.Contains(c, "DELETE") }), want...)
 	}
 }
 

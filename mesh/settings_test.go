@@ -79,7 +79,8 @@ func TestRingSettings(t *testing.T) {
 	r := world{workers: map[string]int{"london": 1, "america": 2}}.make(t)
 	for cluster, want := range map[string]map[resource.PropertyKey]string{
 		// A lone peer must not seed: a majority of all three must be there.
-		"america": {"ipalloc-init": "consensus=3", "meeting-points": ""},
+		// It meets the others when it is made anew: then it must not seed again.
+		"america": {"ipalloc-init": "consensus=3", "meeting-points": "192.0.108.1\n192.0.108.2"},
 		// Never seeds; and all of the host's nodes, by public address.
 		"london": {"ipalloc-init": "observer", "meeting-points": "192.0.97.1\n192.0.97.2\n192.0.97.3"},
 	} {
@@ -94,7 +95,7 @@ func TestRingSettings(t *testing.T) {
 
 func TestPods(t *testing.T) {
 	r := world{workers: three}.make(t)
-	for cluster, containers := range map[string][]string{"america": {"weave"}, "london": {"weave", "reconnect"}} {
+	for cluster, containers := range map[string][]string{"america": {"weave", "reconnect"}, "london": {"weave", "reconnect"}} {
 		spec := daemonSet(t, r, cluster)
 		var names []string
 		for _, c := range open(spec["containers"]).ArrayValue() {
@@ -115,12 +116,11 @@ func TestPods(t *testing.T) {
 		}
 		peer := named(spec["containers"], Container)
 		for volume, path := range map[string]string{
-			"weavedb":      "/weavedb",             // or a restarted peer comes back with other addresses
-			"cni-bin":      "/host/opt",            // the CNI plugin
-			"cni-conf":     "/host/etc",            // and its configuration
-			"machine-id":   "/host/etc/machine-id", // the peer's name is made of it
-			"settings":     "/mesh",                // meeting points
-			"xtables-lock": "/run/xtables.lock",    // shared with kube-proxy
+			"weavedb":      "/weavedb",          // or a restarted peer comes back with other addresses
+			"cni-bin":      "/host/opt",         // the CNI plugin
+			"cni-conf":     "/host/etc",         // its configuration, and the machine-id that the peer's name is made of
+			"settings":     "/mesh",             // meeting points
+			"xtables-lock": "/run/xtables.lock", // shared with kube-proxy
 		} {
 			if got := text(named(peer["volumeMounts"], volume)["mountPath"]); got != path {
 				t.Errorf("%s: %s is at %q, want %s", cluster, volume, got, path)

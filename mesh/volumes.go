@@ -17,9 +17,9 @@ var hostPaths = []struct{ name, node, container, kind string }{
 	{"cni-bin", "/opt", "/host/opt", ""},
 	{"cni-bin2", "/home", "/host/home", ""},
 	{"cni-conf", "/etc", "/host/etc", ""},
-	// A peer's name is made of the machine's identity.
+	// A peer's name is made of the machine's identity, from here or from
+	// /etc/machine-id.
 	{"dbus", "/var/lib/dbus", "/host/var/lib/dbus", ""},
-	{"machine-id", "/etc/machine-id", "/host/etc/machine-id", ""},
 	{"lib-modules", "/lib/modules", "/lib/modules", ""},
 	{"xtables-lock", "/run/xtables.lock", "/run/xtables.lock", "FileOrCreate"},
 }
@@ -52,7 +52,7 @@ func mounts(names ...string) v1.VolumeMountArray {
 			continue
 		}
 		mount := v1.VolumeMountArgs{Name: pulumi.String(p.name), MountPath: pulumi.String(p.container)}
-		if p.name == "dbus" || p.name == "machine-id" {
+		if p.name == "dbus" {
 			mount.ReadOnly = pulumi.Bool(true)
 		}
 		all = append(all, mount)

@@ -23,6 +23,10 @@ const weaveKube = "docker.io/rajchaudhuri/weave-kube:2.9.0"
 //go:embed weave
 var weaveScripts embed.FS
 
+// Tools is the name of an image that exists in the lab only: a shell and programs
+// that look at networks.
+const Tools = "hybrid.test/tools:1"
+
 // Inputs are the files that the images are made of.
 type Inputs struct {
 	Kube      string // path of the multi-call binary of Kubernetes and etcd
@@ -61,6 +65,11 @@ func images(in Inputs) []Image {
 	shell := Programs{Image: in.VMImage, Names: []string{
 		"/bin/sh", "cat", "cmp", "cp", "curl", "grep", "ip", "ipset", "ln", "mkdir", "mv", "rm", "sed", "sleep",
 	}}
+	// For pods of tests, which look at the network from within.
+	tools := Programs{Image: in.VMImage, Names: []string{
+		"/bin/sh", "awk", "cat", "curl", "date", "dd", "env", "getent", "head", "ip", "nc", "ping",
+		"sha256sum", "sh", "sleep", "socat", "ss", "tr", "wc", "yes",
+	}}
 	call := func(program string) v1.Config {
 		return v1.Config{Entrypoint: []string{program}, Env: searchPath}
 	}
@@ -80,5 +89,6 @@ func images(in Inputs) []Image {
 		}, v1.Config{Entrypoint: []string{"/home/weave/launch.sh"}, Env: searchPath, WorkingDir: "/home/weave"}},
 		{"registry.k8s.io/pause:" + pause, []Layer{Binary{Path: "/pause", Source: in.Pause}},
 			v1.Config{Entrypoint: []string{"/pause"}, Env: searchPath, User: "65535:65535"}},
+		{Tools, []Layer{tools}, v1.Config{Entrypoint: []string{"sh"}, Env: searchPath}},
 	}
 }

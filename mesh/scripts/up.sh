@@ -2,15 +2,29 @@
 # peer, encrypted; every two others connected; addresses for all.
 #
 # NODES       names of all peers of all clusters
-# GENERATION  of the DaemonSet
+# RECLAIMS    "yes" on the one node that takes over what replaced machines owned
+# MACHINES, GENERATION  IDs of the machines, and of the DaemonSet's settings: what
+#             has been looked at
 weave() { curl -s -m 5 "http://127.0.0.1:6784/status$1"; }
 
 main() {
-	tries=180
+	tries=300
 	until missing=$(problems) && [ -z "$missing" ]; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || give_up
 		sleep 1
+	done
+	[ "$RECLAIMS" != yes ] || reclaim
+}
+
+# reclaim takes over the addresses of peers that are gone and whose node is there,
+# as another peer: its machine has been replaced, for good.
+reclaim() {
+	ipam=$(weave /ipam)
+	for node in $NODES; do
+		printf '%s\n' "$ipam" | sed -n "s/^\\([^ (]*\\)($node) .* unreachable!\$/\\1/p"
+	done | while read -r peer; do
+		curl -sf -m 5 -X DELETE "http://127.0.0.1:6784/peer/$peer" >&2 || die "Weave Net did not take over the addresses of $peer"
 	done
 }
 
@@ -25,7 +39,7 @@ problems() {
 	for node in $NODES; do
 		[ "$node" = "$self" ] || printf '%s\n' "$connections" | grep -q " established *encrypted .*($node)" ||
 			echo "no encrypted connection to $node"
-		printf '%s\n' "$ipam" | grep -v ' 0 IPs ' | grep -q "($node) " || echo "no addresses for $node"
+		printf '%s\n' "$ipam" | grep -v -e ' 0 IPs ' -e 'unreachable!$' | grep -q "($node) " || echo "no addresses for $node"
 	done
 	# A line for each peer, followed by its connections.
 	printf '%s\n' "$peers" | awk -v nodes="$NODES" -v self="$self" '
@@ -53,7 +67,7 @@ give_up() {
 	fi
 	say "$(printf '%s\n' "$missing" | head -n 20)"
 	[ -z "$reasons" ] || say "Weave Net says: $reasons"
-	die "the mesh is not up after 3 minutes: $why"
+	die "the mesh is not up after 5 minutes: $why"
 }
 
 main "$@" </dev/null
