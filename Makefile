@@ -75,9 +75,13 @@ unit: prepare
 e2e: prepare
 	cd lab && go test -count=1 -p 1 -timeout 120m -v ./vm/dockertest ./e2e
 
-# The go command finds out by itself whether there is something to build.
+# The go command finds out by itself whether there is something to build. The
+# first time that is a minute's work, of which it says nothing.
 .PHONY: command
 command:
 	@command -v go >/dev/null || { echo "no Go on the PATH: install Go 1.26 or newer (https://go.dev/doc/install) and try again" >&2; exit 1; }
-	@[ -x $(lab) ] || echo "• build the lab's command (the first time takes about a minute)" >&2
-	@cd lab && go build $(if $(wildcard $(lab)),,-v) -o $(lab) ./cmd/lab
+	@cd lab && go build -o $(lab) ./cmd/lab & pid=$$!; n=0; \
+	while kill -0 $$pid 2>/dev/null; do \
+		sleep 0.2; n=$$((n + 1)); \
+		[ $$((n % 25)) != 0 ] || echo "  … build the lab's command ($$((n / 5))s)" >&2; \
+	done; wait $$pid
