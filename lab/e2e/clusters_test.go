@@ -137,7 +137,7 @@ func (l *lab) allReady(want map[string][]string) {
 					return fmt.Errorf("%s: node %s is not Ready", cluster, node)
 				}
 			}
-			return l.coreDNS(cluster)
+			return l.coreDNS(cluster, nodes)
 		})
 	}
 }

@@ -136,14 +136,26 @@ func (l *lab) machines(cluster string) []vm.Status {
 	return found
 }
 
-// coreDNS checks that a cluster's own DNS is Available.
-func (l *lab) coreDNS(cluster string) error {
-	d, err := l.cluster(cluster).AppsV1().Deployments("kube-system").Get(l.ctx, "coredns", metav1.GetOptions{})
+// coreDNS checks that a cluster's own DNS is Available with all replicas, and that
+// every node reaches it as a service: one with several endpoints asks more of
+// kube-proxy than one with a single endpoint.
+func (l *lab) coreDNS(cluster string, nodes []string) error {
+	kube := l.cluster(cluster)
+	d, err := kube.AppsV1().Deployments("kube-system").Get(l.ctx, "coredns", metav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("%s: %w", cluster, err)
 	}
-	if d.Status.AvailableReplicas == 0 {
-		return fmt.Errorf("%s: no replica of CoreDNS is available", cluster)
+	if have, want := d.Status.AvailableReplicas, *d.Spec.Replicas; have != want {
+		return fmt.Errorf("%s: %d of %d replicas of CoreDNS are available", cluster, have, want)
+	}
+	service, err := kube.CoreV1().Services("kube-system").Get(l.ctx, "kube-dns", metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", cluster, err)
+	}
+	for _, node := range nodes {
+		if out, err := l.connect(node, service.Spec.ClusterIP, 53); err != nil {
+			return fmt.Errorf("%s doesn't reach the service kube-dns at %s: %w: %s", node, service.Spec.ClusterIP, err, out)
+		}
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ func services(l *lab) {
 			continue
 		}
 		l.eventually(time.Minute, func() error {
-			if err := l.coreDNS(p.cluster); err != nil {
+			if err := l.coreDNS(p.cluster, []string{p.node}); err != nil {
 				return err
 			}
 			_, err := l.in(p, "getent hosts kubernetes.default.svc.cluster.local && curl -sk -m 5 -o /dev/null https://kubernetes.default.svc.cluster.local/livez")

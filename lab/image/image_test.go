@@ -98,6 +98,12 @@ func TestGather(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Something that is loaded at run time, and needs the C library for sure.
+	plugins := t.TempDir()
+	library, err := exec.Command("sh", "-c", `cp "$(ldd "$(command -v cp)" | grep -o '/[^ ]*lib[^ ]*' | head -n 1)" "$0/plugin.so"`, plugins).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, library)
+	}
 	for name, test := range map[string]struct {
 		names []string
 		want  string // found in /out; empty: a failure
@@ -106,6 +112,8 @@ func TestGather(t *testing.T) {
 		"with its loader":           {[]string{"cp"}, "/ld-linux"},
 		"a path":                    {[]string{"/bin/sh"}, "/bin/sh"},
 		"what comes after a script": {[]string{script, "cp"}, "/cp"},
+		"a folder":                  {[]string{plugins}, plugins + "/plugin.so"},
+		"what a folder's loads":     {[]string{plugins}, "/libc.so"},
 		"no such program":           {[]string{"cp", "nosuchprogram", "sh"}, ""},
 		"no such path":              {[]string{"cp", "/no/such/path", "sh"}, ""},
 	} {

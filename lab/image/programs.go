@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -13,14 +14,16 @@ import (
 )
 
 // gather copies the named programs, and the libraries that the dynamic loader says
-// they need, to /out.
+// they need, to /out. A folder's own libraries, such as iptables' extensions, are
+// loaded at run time and need libraries too.
 const gather = `set -eu
 paths=$(
   for name; do
     case $name in */*) path=$name ;; *) path=$(command -v "$name") ;; esac
     [ -e "$path" ]
     echo "$path"
-    if [ -f "$path" ]; then ldd "$path" | grep -o '/[^ ]*' || true; fi # some need none
+    find -H "$path" -type f \( -path "$path" -o -name '*.so*' \) -exec ldd {} \; 2>/dev/null |
+      grep -o '/[^ ]*' || true # some need none
   done
 )
 mkdir /out
@@ -29,8 +32,13 @@ echo "$paths" | sort -u | while read -r path; do
   cp -rL "$path" "/out$path"
 done`
 
+// ProgramsKey tells whether Programs would return the same again.
+func ProgramsKey(ref string, names []string) string {
+	return fmt.Sprintf("programs %s %q %x", ref, names, sha256.Sum256([]byte(gather)))
+}
+
 // Programs returns a tar of programs of an image with the libraries that they
-// need. A name with a slash is a file or folder, which is taken as it is.
+// need. A name with a slash is a file or folder, which is taken whole.
 func Programs(ctx context.Context, cli *client.Client, ref string, names []string) (_ io.ReadCloser, err error) {
 	created, err := cli.ContainerCreate(ctx, &container.Config{
 		Image: ref, Entrypoint: append([]string{"sh", "-c", gather, "sh"}, names...),

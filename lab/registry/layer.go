@@ -136,7 +136,7 @@ type Programs struct {
 	Names []string
 }
 
-func (p Programs) key() (string, error) { return fmt.Sprintf("programs %s %q", p.Image, p.Names), nil }
+func (p Programs) key() (string, error) { return image.ProgramsKey(p.Image, p.Names), nil }
 
 func (p Programs) write(ctx context.Context, cli *client.Client, w *tar.Writer) error {
 	files, err := image.Programs(ctx, cli, p.Image, p.Names)
