@@ -148,6 +148,15 @@ func forgotten(l *lab) {
 		return nil
 	})
 	fmt.Printf("--- met again after %s\n", time.Since(start).Round(100*time.Millisecond))
+	// The cluster collects a deleted node's pods after a minute or so. The new one
+	// finds that its peer has been struck off the ring, and joins it afresh; the old
+	// one would go on using addresses that are others' by now.
+	err := l.cluster("frankfurt").CoreV1().Pods("kube-system").DeleteCollection(l.ctx, metav1.DeleteOptions{}, metav1.ListOptions{
+		LabelSelector: "name=weave-net", FieldSelector: "spec.nodeName=" + node,
+	})
+	if err != nil {
+		l.Fatal(err)
+	}
 	// kubelet makes the object when it starts.
 	l.run(node, "sudo systemctl restart kubelet")
 	l.allReady(want)
