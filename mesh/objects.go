@@ -33,8 +33,13 @@ const (
 
 var labels = pulumi.StringMap{"name": pulumi.String(Name)}
 
+// takeOver lets Pulumi create what is there already. While a cluster's API can't be
+// reached, a refresh forgets its objects, and the next update creates them again.
+// See https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/.
+var takeOver = pulumi.StringMap{"pulumi.com/patchForce": pulumi.String("true")}
+
 func metadata(name string) metav1.ObjectMetaArgs {
-	return metav1.ObjectMetaArgs{Name: pulumi.String(name), Namespace: pulumi.String(Namespace), Labels: labels}
+	return metav1.ObjectMetaArgs{Name: pulumi.String(name), Namespace: pulumi.String(Namespace), Labels: labels, Annotations: takeOver}
 }
 
 // objects are what the DaemonSet needs: rights, password, settings.
@@ -104,7 +109,7 @@ func (x *member) access() ([]pulumi.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	clusterWide := metav1.ObjectMetaArgs{Name: pulumi.String(Name), Labels: labels}
+	clusterWide := metav1.ObjectMetaArgs{Name: pulumi.String(Name), Labels: labels, Annotations: takeOver}
 	clusterRole, err := rbacv1.NewClusterRole(x.ctx, x.named(Name), &rbacv1.ClusterRoleArgs{
 		Metadata: clusterWide,
 		Rules: rbacv1.PolicyRuleArray{

@@ -140,6 +140,13 @@ func TestPods(t *testing.T) {
 			t.Errorf("%s: %v: want the names of Weave Net's own manifest", name, meta)
 		}
 	}
+	for _, kind := range []string{"apps/v1:DaemonSet", "core/v1:ConfigMap", "core/v1:Secret", "core/v1:ServiceAccount"} {
+		for name, a := range r.OfType("kubernetes:" + kind) {
+			if text(object(a.Inputs["metadata"], "annotations")["pulumi.com/patchForce"]) != "true" {
+				t.Errorf("%s %s can't be taken over after a refresh that didn't reach its cluster", kind, name)
+			}
+		}
+	}
 }
 
 func TestOptions(t *testing.T) {

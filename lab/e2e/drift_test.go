@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -15,7 +16,9 @@ func drift(l *lab) {
 	// Somebody closes the API's port in AWS's console, and a worker dies.
 	rule := l.resource("frankfurt-api-198.18.0.1-32")
 	l.command("cloud", "rm", "aws", rule.ID)
-	if _, err := l.cluster("frankfurt").Discovery().ServerVersion(); err == nil {
+	// A new connection: those that are established live on, as in a real firewall.
+	if conn, err := net.DialTimeout("tcp", net.JoinHostPort(l.public("frankfurt-1"), "6443"), 2*time.Second); err == nil {
+		conn.Close()
 		l.Error("the API answers although its firewall rule is gone")
 	}
 	worker := l.machines("london")[1]
