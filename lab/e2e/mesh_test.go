@@ -22,7 +22,6 @@ func TestMesh(t *testing.T) {
 		{"no ports but the mesh's", meshPorts},
 		{"a link is cut", func(l *lab) { cutAndMend(l, "frankfurt") }},
 		{"the host's control plane dies", hostDies},
-		{"a node is deleted, then its link is cut", forgotten},
 		{"a cluster leaves", leaves},
 		{"a wrong password", wrongPassword},
 	} {
@@ -34,6 +33,16 @@ func TestMesh(t *testing.T) {
 			t.FailNow()
 		}
 	}
+}
+
+// TestMeshForgets deletes a node's object while its machine lives, and cuts its
+// cluster off: Weave Net has forgotten its meeting points then. `make e2e-long` runs
+// it, with outages of five minutes.
+func TestMeshForgets(t *testing.T) {
+	l := open(t)
+	meshUp(l)
+	cutAndMend(l, "frankfurt")
+	forgotten(l)
 }
 
 func meshUp(l *lab) {
