@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"hybrid/clouds"
-	"hybrid/mesh"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -22,16 +21,6 @@ func makeClusters(ctx *pulumi.Context, settings *Settings) ([]*clouds.Cluster, e
 		clusters = append(clusters, made)
 	}
 	return clusters, nil
-}
-
-// joinClusters makes one network of all clusters' pods.
-func joinClusters(ctx *pulumi.Context, settings *Settings, clusters []*clouds.Cluster) error {
-	openings, err := clouds.Connect(clusters)
-	if err != nil {
-		return err
-	}
-	_, err = mesh.New(ctx, "mesh", settings.meshArgs(ctx, clusters, openings))
-	return err
 }
 
 // outputs are the stack's.
@@ -54,11 +43,7 @@ func outputs(settings *Settings, clusters []*clouds.Cluster) pulumi.Map {
 		// In the order of the settings: the current context is the first cluster's.
 		"kubeconfig":     pulumi.ToSecret(kubeconfigs.ToStringArrayOutput().ApplyT(clouds.MergeKubeconfigs)),
 		"sshPrivateKeys": pulumi.ToSecret(keys.ToStringMapOutput()),
-		"mesh": pulumi.Map{
-			"range": pulumi.String(settings.PodCIDR.String()),
-			"host":  pulumi.String(settings.host()),
-		},
-		"next": pulumi.String(next(settings)),
+		"next":           pulumi.String(next(settings)),
 	}
 }
 
