@@ -192,7 +192,7 @@ func (b *bootstrap) run(h *host, s step) (*remote.Command, error) {
 	}
 	var triggers pulumi.Array
 	for _, r := range s.after {
-		triggers = append(triggers, r.ID())
+		triggers = append(triggers, identity(r))
 	}
 	stdin := s.params.ToStringMapOutput().ApplyT(func(params map[string]string) (string, error) {
 		return compose(s.script, params)

@@ -195,7 +195,7 @@ func (c *Cluster) connect(s *site, adminConf pulumi.StringOutput) error {
 		// Renewed certificates must not replace the provider, for that replaces
 		// every object in the cluster; a new control plane must, for its
 		// cluster is empty.
-		ClusterIdentifier:     pulumi.Sprintf("%s/%s", c.Name, c.ControlPlane().VM.ID()),
+		ClusterIdentifier:     pulumi.Sprintf("%s/%s", c.Name, identity(c.ControlPlane().VM)),
 		EnableServerSideApply: pulumi.Bool(true),
 		// Objects of a dead cluster are gone: refresh and destroy must not
 		// insist on asking it.

@@ -131,3 +131,12 @@ func (g *google) machine(node, machineType string) (*Node, error) {
 		user:           user,
 	}, nil
 }
+
+// identity changes when a resource is made anew. Google's IDs don't: they are made of
+// names, which a new machine takes over.
+func identity(r pulumi.CustomResource) pulumi.StringOutput {
+	if vm, ok := r.(*compute.Instance); ok {
+		return vm.InstanceId
+	}
+	return r.ID().ToStringOutput()
+}
