@@ -63,7 +63,8 @@ func rulesOf(s *cloud.State, o *cloud.Object, typ string) []vm.Rule {
 	return out
 }
 
-// members are the private addresses of a group's instances.
+// members are the private addresses of a group's instances, in their order:
+// that of the instances' random IDs would make equal policies differ.
 func members(s *cloud.State, group string) []netip.Prefix {
 	var out []netip.Prefix
 	for _, o := range s.All(typeInstance) {
@@ -71,5 +72,6 @@ func members(s *cloud.State, group string) []netip.Prefix {
 			out = append(out, cloud.Single(privateAddress(o))...)
 		}
 	}
+	slices.SortFunc(out, netip.Prefix.Compare)
 	return out
 }
