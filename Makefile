@@ -15,7 +15,7 @@ export GOWORK := off
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: command ## start the lab and build the hybrid cloud in it
@@ -41,6 +41,10 @@ clean: command ## `make down`, and remove the caches too
 status: command ## show the lab's machines
 	@$(lab) status
 
+.PHONY: mesh-status
+mesh-status: command ## show the mesh: peers, connections, encryption, addresses
+	@$(lab) mesh
+
 .PHONY: env
 env: command ## print shell settings: eval "$$(make -s env)"
 	@$(lab) env
@@ -56,7 +60,7 @@ prepare: command
 
 .PHONY: lint
 lint: prepare
-	go vet ./... && go -C lab vet ./...
+	go vet ./... && go -C lab vet ./... && go -C lab/weave vet ./...
 	go -C lab build -o $(cache)/bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	$(cache)/bin/staticcheck ./... && cd lab && $(cache)/bin/staticcheck ./...
 
@@ -64,16 +68,17 @@ lint: prepare
 unit: prepare
 	go test ./...
 	cd lab && go test $$(go list ./... | grep -v -e /e2e$$ -e /dockertest$$)
+	cd lab/weave && go test ./...
 
-# They use the one lab of this machine, and clear it away.
+# One after the other: they use the one lab of this machine, and clear it away.
 .PHONY: e2e
 e2e: prepare
-	cd lab && go test -count=1 -timeout 60m -v ./e2e
+	cd lab && go test -count=1 -p 1 -timeout 80m -skip '^TestMeshForgets$$' -v ./vm/dockertest ./e2e
 
-# The hypervisor by itself: routers, machines, kubeadm. It clears the lab away too.
-.PHONY: hypervisor
-hypervisor: prepare
-	cd lab && go test -count=1 -timeout 30m -v ./vm/dockertest
+# With outages of five minutes.
+.PHONY: e2e-long
+e2e-long: prepare
+	cd lab && HYBRID_E2E_LONG=1 go test -count=1 -timeout 60m -v -run TestMeshForgets ./e2e
 
 # The go command finds out by itself whether there is something to build. The
 # first time that is a minute's work, of which it says nothing.

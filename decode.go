@@ -11,6 +11,21 @@ import (
 	"hybrid/clouds"
 )
 
+// What hybrid:mesh leaves out.
+const (
+	// defaultMeshImage is that of the maintained fork of Weave Net,
+	// https://github.com/rajch/weave. It is pinned by tag: to be safe from one that
+	// moves, set hybrid:mesh's image to a name with a digest.
+	defaultMeshImage = "docker.io/rajchaudhuri/weave-kube:2.9.0"
+	// defaultMTU is what fits into the 1460 bytes of Google's networks, the
+	// smallest of the three clouds', with the headers of Weave Net and its
+	// encryption.
+	defaultMTU = 1376
+)
+
+// passwordKey is the one setting that is secret.
+const passwordKey = "hybrid:weavePassword"
+
 // problems collects what is wrong with the settings.
 type problems []problem
 
@@ -43,6 +58,7 @@ func decodeSettings(get func(key string) string, p *problems) *Settings {
 		KubernetesVersion: get("hybrid:kubernetesVersion"),
 		RegistryMirror:    get("hybrid:registryMirror"),
 		PodCIDR:           parsePrefix(get("hybrid:podCidr"), "", "hybrid:podCidr", p),
+		WeavePassword:     get(passwordKey),
 	}
 	for _, text := range list[string](get("hybrid:adminCidrs"), "hybrid:adminCidrs", p) {
 		s.AdminCIDRs = append(s.AdminCIDRs, parsePrefix(text, "", "hybrid:adminCidrs", p))
@@ -69,7 +85,25 @@ func decodeSettings(get func(key string) string, p *problems) *Settings {
 			decodeKubeadm(o, &s.Kubeadm)
 		}
 	}
+	s.Mesh = decodeMesh(get("hybrid:mesh"), p)
 	return s
+}
+
+// decodeMesh reads hybrid:mesh. A stack's object replaces the project's default as
+// a whole, so what it leaves out is filled in here.
+func decodeMesh(text string, p *problems) MeshSettings {
+	m := MeshSettings{Image: defaultMeshImage, MTU: defaultMTU, InitContainer: true}
+	if text == "" {
+		return m
+	}
+	if o := newObject(json.RawMessage(text), "hybrid:mesh", p); o != nil {
+		o.into("image", "a string", &m.Image)
+		o.into("mtu", "a whole number, without quotes", &m.MTU)
+		o.into("fastdp", "true or false, without quotes", &m.FastDatapath)
+		o.into("initContainer", "true or false, without quotes", &m.InitContainer)
+		o.done()
+	}
+	return m
 }
 
 func decodeKubeadm(o *object, k *clouds.KubeadmOverrides) {

@@ -1,5 +1,5 @@
-// Command hybrid makes Kubernetes clusters on several clouds: see README.md. It
-// is run by Pulumi.
+// Command hybrid makes Kubernetes clusters on several clouds and joins them to one
+// network: see README.md. It is run by Pulumi.
 package main
 
 import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -13,6 +13,9 @@ func program(ctx *pulumi.Context) error {
 	}
 	clusters, err := makeClusters(ctx, settings)
 	if err != nil {
+		return err
+	}
+	if err := joinClusters(ctx, settings, clusters); err != nil {
 		return err
 	}
 	for name, value := range outputs(settings, clusters) {

@@ -18,6 +18,12 @@ func preview(config map[string]string, program pulumi.RunFunc) (map[string]pulum
 	return r.Made, err
 }
 
+// up is preview for what depends on what only machines that exist have.
+func up(config map[string]string) (map[string]pulumi.MockResourceArgs, error) {
+	r, err := mockcloud.Run(false, config, program)
+	return r.Made, err
+}
+
 func TestProgram(t *testing.T) {
 	made, err := preview(stackConfig(t, "Pulumi.dev.yaml"), program)
 	if err != nil {
@@ -32,6 +38,10 @@ func TestProgram(t *testing.T) {
 		"america-2 gcp:compute/instance:Instance",
 		"london hybrid:clouds:Cluster",
 		"america-kubernetes pulumi:providers:kubernetes",
+		"mesh hybrid:mesh:Mesh",
+		"mesh-password random:index/randomPassword:RandomPassword",
+		"london-weave-net kubernetes:apps/v1:DaemonSet",
+		"frankfurt-mesh command:remote:Command",
 	} {
 		if _, ok := made[want]; !ok {
 			t.Errorf("found no %s in:\n%s", want, strings.Join(slices.Sorted(maps.Keys(made)), "\n"))
@@ -46,26 +56,60 @@ func TestWrongSettingsMakeNothing(t *testing.T) {
 	}
 }
 
+// One more cluster changes, of the others, no more than whom they let in and whom
+// they look for, none of which replaces anything.
 func TestOneMoreClusterLeavesTheOthersAlone(t *testing.T) {
 	config := stackConfig(t, "Pulumi.dev.yaml")
-	before, err := preview(config, program)
+	before, err := up(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	one := `[{"name":"paris","cloud":"aws","region":"eu-west-3","networkCidr":"10.50.0.0/24","serviceCidr":"10.100.0.0/16"},`
 	config["hybrid:clusters"] = one + strings.TrimPrefix(config["hybrid:clusters"], "[")
-	after, err := preview(config, program)
+	after, err := up(config)
 	if err != nil {
 		t.Fatal(err)
 	}
+	changes := []string{
+		"america-mesh command:remote:Command stdin",
+		"america-weave-mesh kubernetes:core/v1:ConfigMap data",
+		"frankfurt-mesh command:remote:Command stdin",
+		"london-mesh command:remote:Command stdin",
+		"london-peers digitalocean:index/firewall:Firewall inboundRules",
+	}
+	var found []string
 	for name, a := range before {
-		if !reflect.DeepEqual(a.Inputs, after[name].Inputs) {
-			t.Errorf("%s has changed:\n%v\n%v", name, a.Inputs, after[name].Inputs)
+		for property, value := range a.Inputs {
+			if !reflect.DeepEqual(value, after[name].Inputs[property]) {
+				found = append(found, name+" "+string(property))
+			}
 		}
 	}
+	slices.Sort(found)
+	if !slices.Equal(found, changes) {
+		t.Errorf("changed:\n%s\nwant:\n%s", strings.Join(found, "\n"), strings.Join(changes, "\n"))
+	}
 	for name := range after {
-		if _, ok := before[name]; !ok && !strings.HasPrefix(name, "paris") {
+		if _, ok := before[name]; !ok && !strings.Contains(name, "paris") {
 			t.Errorf("%s is new", name)
+		}
+	}
+}
+
+// One cluster alone has a mesh too: of its own nodes.
+func TestOneCluster(t *testing.T) {
+	config := stackConfig(t, "Pulumi.dev.yaml")
+	config["hybrid:clusters"] = `[{"name":"paris","cloud":"aws","region":"eu-west-3","networkCidr":"10.50.0.0/24","serviceCidr":"10.100.0.0/16","federationHost":true}]`
+	made, err := preview(config, program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := made["paris-mesh command:remote:Command"]; !ok {
+		t.Error("nobody waits for the mesh")
+	}
+	for name := range made {
+		if strings.Contains(name, "admission") || strings.HasPrefix(name, "paris-mesh-tcp ") {
+			t.Errorf("%s: there is nobody else", name)
 		}
 	}
 }
@@ -81,7 +125,7 @@ func TestOutputs(t *testing.T) {
 			return err
 		}
 		all := outputs(settings, clusters)
-		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"clusters", "kubeconfig", "next", "sshPrivateKeys"}) {
+		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"clusters", "kubeconfig", "mesh", "next", "sshPrivateKeys"}) {
 			t.Errorf("outputs %v", got)
 		}
 		for _, name := range []string{"kubeconfig", "sshPrivateKeys"} {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hybrid/clouds"
+	"hybrid/mesh"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -21,6 +22,16 @@ func makeClusters(ctx *pulumi.Context, settings *Settings) ([]*clouds.Cluster, e
 		clusters = append(clusters, made)
 	}
 	return clusters, nil
+}
+
+// joinClusters makes one network of all clusters' pods.
+func joinClusters(ctx *pulumi.Context, settings *Settings, clusters []*clouds.Cluster) error {
+	openings, err := clouds.Connect(clusters)
+	if err != nil {
+		return err
+	}
+	_, err = mesh.New(ctx, "mesh", settings.meshArgs(ctx, clusters, openings))
+	return err
 }
 
 // outputs are the stack's.
@@ -43,7 +54,11 @@ func outputs(settings *Settings, clusters []*clouds.Cluster) pulumi.Map {
 		// In the order of the settings: the current context is the first cluster's.
 		"kubeconfig":     pulumi.ToSecret(kubeconfigs.ToStringArrayOutput().ApplyT(clouds.MergeKubeconfigs)),
 		"sshPrivateKeys": pulumi.ToSecret(keys.ToStringMapOutput()),
-		"next":           pulumi.String(next(settings)),
+		"mesh": pulumi.Map{
+			"range": pulumi.String(settings.PodCIDR.String()),
+			"host":  pulumi.String(settings.host()),
+		},
+		"next": pulumi.String(next(settings)),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"hybrid/clouds"
+	"hybrid/mesh"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
@@ -18,6 +19,16 @@ type Settings struct {
 	PodCIDR           netip.Prefix
 	RegistryMirror    string
 	Kubeadm           clouds.KubeadmOverrides
+	WeavePassword     string // empty: one is generated
+	Mesh              MeshSettings
+}
+
+// MeshSettings is hybrid:mesh.
+type MeshSettings struct {
+	Image         string
+	MTU           int
+	FastDatapath  bool
+	InitContainer bool
 }
 
 // ClusterSettings is one item of hybrid:clusters.
@@ -37,6 +48,7 @@ func loadSettings(ctx *pulumi.Context) (*Settings, error) {
 	s := decodeSettings(get, &p)
 	s.validate(&p)
 	checkProject(s, get, &p)
+	checkSecret(ctx.IsConfigSecret, get, &p)
 	return s, p.err()
 }
 
@@ -58,4 +70,37 @@ func (s *Settings) clusterArgs(c ClusterSettings) *clouds.ClusterArgs {
 		RegistryMirror:    s.RegistryMirror,
 		Kubeadm:           s.Kubeadm,
 	}
+}
+
+// host is the name of the cluster that seeds the mesh: the one that hosts the
+// federation.
+func (s *Settings) host() string {
+	for _, c := range s.Clusters {
+		if c.FederationHost {
+			return c.Name
+		}
+	}
+	return ""
+}
+
+// meshArgs is what the mesh needs to know of the settings.
+func (s *Settings) meshArgs(ctx *pulumi.Context, clusters []*clouds.Cluster, openings []pulumi.Resource) *mesh.Args {
+	args := &mesh.Args{
+		Clusters:      clusters,
+		Range:         s.PodCIDR,
+		Image:         s.Mesh.Image,
+		MTU:           s.Mesh.MTU,
+		FastDatapath:  s.Mesh.FastDatapath,
+		InitContainer: s.Mesh.InitContainer,
+		Openings:      openings,
+	}
+	for _, c := range clusters {
+		if c.Name == s.host() {
+			args.Host = c
+		}
+	}
+	if s.WeavePassword != "" {
+		args.Password = config.GetSecret(ctx, passwordKey)
+	}
+	return args
 }

@@ -65,6 +65,7 @@ func load(config map[string]string) (*Settings, error) {
 	s := decodeSettings(get, &p)
 	s.validate(&p)
 	checkProject(s, get, &p)
+	checkSecret(func(string) bool { return strings.HasPrefix(config[passwordKey], "secret") }, get, &p)
 	return s, p.err()
 }
 
@@ -121,6 +122,9 @@ func TestStacksAreValid(t *testing.T) {
 		if s.KubernetesVersion != "v1.35.4" || s.PodCIDR.String() != "10.32.0.0/12" {
 			t.Errorf("%s: version %s, pods %s", file, s.KubernetesVersion, s.PodCIDR)
 		}
+		if want := (MeshSettings{Image: defaultMeshImage, MTU: defaultMTU, InitContainer: true}); s.Mesh != want {
+			t.Errorf("%s: mesh %+v, want %+v", file, s.Mesh, want)
+		}
 	}
 }
 
@@ -146,13 +150,46 @@ func TestProjectFile(t *testing.T) {
 	if err := project.Validate(); err != nil {
 		t.Error(err)
 	}
-	want := []string{"adminCidrs", "clusters", "kubeadm", "kubernetesVersion", "podCidr", "registryMirror"}
+	want := []string{"adminCidrs", "clusters", "kubeadm", "kubernetesVersion", "mesh", "podCidr", "registryMirror", "weavePassword"}
 	if got := slices.Sorted(maps.Keys(project.Config)); !slices.Equal(got, want) {
 		t.Errorf("keys %v, want %v", got, want)
 	}
 	for key, c := range project.Config {
 		if c.Description == "" || c.Default == nil {
 			t.Errorf("%s: want a description and a default", key)
+		}
+	}
+}
+
+// What a stack's hybrid:mesh leaves out is as Pulumi.yaml says, though the object
+// replaces that as a whole.
+func TestMeshDefaults(t *testing.T) {
+	project, err := workspace.LoadProject("Pulumi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p problems
+	whole, empty, one := decodeMesh(encode(t, project.Config["mesh"].Default), &p), decodeMesh("{}", &p), decodeMesh(`{"fastdp": true}`, &p)
+	if whole != empty || !one.FastDatapath || one.MTU != whole.MTU || p.err() != nil {
+		t.Errorf("Pulumi.yaml %+v, empty %+v, one setting %+v, %v", whole, empty, one, p.err())
+	}
+}
+
+// The password is never quoted: not in errors either.
+func TestPassword(t *testing.T) {
+	withoutProject(t)
+	for password, want := range map[string]string{
+		"":                            "",
+		"secret-and-long-enough":      "",
+		"secret-short":                "found 12 characters: expected at least 16",
+		"secret with spaces in it...": "printable ASCII without spaces",
+		"in-the-clear-for-everybody":  "pulumi config set --secret weavePassword",
+	} {
+		config := stackConfig(t, "Pulumi.dev.yaml")
+		config[passwordKey] = password
+		_, err := load(config)
+		if text := fmt.Sprint(err); (err != nil) != (want != "") || !strings.Contains(text, want) || password != "" && strings.Contains(text, password) {
+			t.Errorf("%q: found %v, want %q", password, err, want)
 		}
 	}
 }

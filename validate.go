@@ -97,8 +97,38 @@ func (s *Settings) validateGlobals(p *problems) {
 	if s.RegistryMirror != "" && !mirrorURL(s.RegistryMirror) {
 		p.add("hybrid:registryMirror", "found %q: expected http:// or https://, a host and perhaps a port, nothing else, such as https://registry.example.org:5000", s.RegistryMirror)
 	}
+	s.validateMesh(p)
 	for _, problem := range s.Kubeadm.Problems() {
 		p.add("hybrid:kubeadm", "%s", problem)
+	}
+}
+
+// A reference of a container image, with tag or digest or both: what has neither
+// means another image tomorrow.
+var imageReference = regexp.MustCompile(`^[a-z0-9]+([._:/-][a-zA-Z0-9]+)*(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$`)
+
+func (s *Settings) validateMesh(p *problems) {
+	if !imageReference.MatchString(s.Mesh.Image) || strings.HasSuffix(s.Mesh.Image, ":latest") {
+		p.add("hybrid:mesh", "image is %q: expected a name with a version or digest, such as %s", s.Mesh.Image, defaultMeshImage)
+	}
+	// RFC 791's least, and what an IPv4 packet can hold.
+	if s.Mesh.MTU < 576 || s.Mesh.MTU > 65535 {
+		p.add("hybrid:mesh", "mtu is %d: expected 576 to 65535", s.Mesh.MTU)
+	}
+	// It is an environment variable of a shell script, and the key of everything
+	// that goes between the clouds. Never quote it.
+	if n := len(s.WeavePassword); n > 0 && (n < minPassword || strings.ContainsFunc(s.WeavePassword, func(r rune) bool { return r <= ' ' || r > '~' })) {
+		p.add(passwordKey, "found %d characters: expected at least %d of printable ASCII without spaces, or none at all to have one generated", n, minPassword)
+	}
+}
+
+// minPassword is the least length of a password that nobody guesses off line.
+const minPassword = 16
+
+// checkSecret notes a password that is kept in the clear.
+func checkSecret(secret func(key string) bool, get func(string) string, p *problems) {
+	if get(passwordKey) != "" && !secret(passwordKey) {
+		p.add(passwordKey, "it is in the stack's file in the clear: choose another and set it by pulumi config set --secret weavePassword")
 	}
 }
 

@@ -106,25 +106,15 @@ func (a *amazon) firewall(rules []Rule) (err error) {
 
 // allow makes one ingress rule per source, since EC2 takes only one in each.
 func (a *amazon) allow(r Rule) error {
-	from, to := r.FromPort, r.ToPort
-	if r.Protocol == ICMP {
-		from, to = -1, -1 // all types and codes
-	}
-	args := func() *vpc.SecurityGroupIngressRuleArgs {
-		return &vpc.SecurityGroupIngressRuleArgs{
-			SecurityGroupId: a.group.ID(), Description: pulumi.String(r.Purpose),
-			IpProtocol: pulumi.String(string(r.Protocol)), FromPort: pulumi.Int(from), ToPort: pulumi.Int(to),
-		}
-	}
 	if r.From == FromNodes {
-		in := args()
+		in := a.ingress(r)
 		in.ReferencedSecurityGroupId = a.group.ID()
 		rule, err := vpc.NewSecurityGroupIngressRule(a.ctx, a.named(r.Name), in, a.opts()...)
 		a.first = append(a.first, rule)
 		return err
 	}
 	for _, cidr := range a.args.AdminCIDRs {
-		in := args()
+		in := a.ingress(r)
 		in.CidrIpv4 = pulumi.String(cidr.String())
 		// Named by range, not by number: removing one leaves the others alone.
 		name := a.named(r.Name + "-" + strings.ReplaceAll(cidr.String(), "/", "-"))
@@ -135,6 +125,36 @@ func (a *amazon) allow(r Rule) error {
 		a.first = append(a.first, rule)
 	}
 	return nil
+}
+
+// admit makes one ingress rule per rule and node, named after that.
+func (a *amazon) admit(peers []*Cluster, rules []Rule) (made []pulumi.Resource, err error) {
+	for _, r := range rules {
+		for _, p := range peers {
+			for i, address := range singles(p) {
+				in := a.ingress(r)
+				in.CidrIpv4 = address
+				rule, err := vpc.NewSecurityGroupIngressRule(a.ctx, a.named(r.Name+"-"+p.Nodes[i].Name), in, a.opts()...)
+				if err != nil {
+					return nil, err
+				}
+				made = append(made, rule)
+			}
+		}
+	}
+	return made, nil
+}
+
+// ingress is a rule of the group, without its source.
+func (a *amazon) ingress(r Rule) *vpc.SecurityGroupIngressRuleArgs {
+	from, to := r.FromPort, r.ToPort
+	if r.Protocol == ICMP {
+		from, to = -1, -1 // all types and codes
+	}
+	return &vpc.SecurityGroupIngressRuleArgs{
+		SecurityGroupId: a.group.ID(), Description: pulumi.String(r.Purpose),
+		IpProtocol: pulumi.String(string(r.Protocol)), FromPort: pulumi.Int(from), ToPort: pulumi.Int(to),
+	}
 }
 
 func (a *amazon) sshKey(public pulumi.StringInput) (err error) {

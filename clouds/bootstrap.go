@@ -2,10 +2,6 @@ package clouds
 
 import (
 	"embed"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -37,8 +33,6 @@ type bootstrap struct {
 // host is a machine that has been contacted.
 type host struct {
 	*Node
-	// hostKey is the machine's public SSH host key.
-	hostKey pulumi.StringOutput
 	// prepared can run kubeadm.
 	prepared *remote.Command
 }
@@ -64,7 +58,7 @@ type step struct {
 // kubernetes sets up Kubernetes on the nodes, the control plane first. It returns
 // the administrator's kubeconfig as kubeadm wrote it, and the resource that
 // stands for the cluster's life.
-func (b *bootstrap) kubernetes(nodes []*Node) (adminConf pulumi.StringOutput, identity pulumi.Resource, err error) {
+func (b *bootstrap) kubernetes(nodes []*Node) (adminConf pulumi.StringOutput, identity pulumi.CustomResource, err error) {
 	var hosts []*host
 	for _, n := range nodes {
 		h, err := b.prepare(n)
@@ -85,10 +79,12 @@ func (b *bootstrap) kubernetes(nodes []*Node) (adminConf pulumi.StringOutput, id
 	if err != nil {
 		return adminConf, nil, err
 	}
-	if _, err := b.run(control, step{
-		script: "member", after: []pulumi.CustomResource{init}, timeout: "15m",
+	control.Joined = init
+	control.Member, err = b.run(control, step{
+		script: "member", after: []pulumi.CustomResource{init}, timeout: "20m",
 		params: pulumi.StringMap{"NODE": pulumi.String(control.Name), "TOKEN_ID": pulumi.String("")},
-	}); err != nil {
+	})
+	if err != nil {
 		return adminConf, nil, err
 	}
 	for _, worker := range hosts[1:] {
@@ -109,13 +105,12 @@ func (b *bootstrap) prepare(n *Node) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.hostKey = contact.Stdout
+	n.hostKey = contact.Stdout
 	h.prepared, err = b.run(h, step{
 		script: "prepare", after: []pulumi.CustomResource{contact}, timeout: "20m",
 		params: pulumi.StringMap{
-			"VERSION":        pulumi.String(b.args.KubernetesVersion),
-			"MIRROR":         pulumi.String(b.args.RegistryMirror),
-			"NODE_LOCAL_NET": pulumi.String(NodeLocalCIDR.String()),
+			"VERSION": pulumi.String(b.args.KubernetesVersion),
+			"MIRROR":  pulumi.String(b.args.RegistryMirror),
 		},
 	})
 	return h, err
@@ -163,8 +158,9 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 	if err != nil {
 		return err
 	}
-	_, err = b.run(control, step{
-		script: "member", of: worker.Node, leaves: true, timeout: "15m",
+	worker.Joined = joined
+	worker.Member, err = b.run(control, step{
+		script: "member", of: worker.Node, leaves: true, timeout: "20m",
 		after: []pulumi.CustomResource{joined},
 		params: pulumi.StringMap{
 			"NODE":     pulumi.String(worker.Name),
@@ -190,86 +186,16 @@ func (b *bootstrap) run(h *host, s step) (*remote.Command, error) {
 	if s.of == nil {
 		s.of = h.Node
 	}
+	body, err := scripts.ReadFile("scripts/" + s.script + ".sh")
+	if err != nil {
+		return nil, err
+	}
 	var triggers pulumi.Array
 	for _, r := range s.after {
 		triggers = append(triggers, identity(r))
 	}
-	stdin := s.params.ToStringMapOutput().ApplyT(func(params map[string]string) (string, error) {
-		return compose(s.script, params)
-	}).(pulumi.StringOutput)
-	args := &remote.CommandArgs{
-		Connection: b.connection(h),
-		Create:     pulumi.String(shell(h.user, s.script, "create")),
-		Stdin:      stdin,
-		Triggers:   triggers,
-		Logging:    remote.LoggingStderr,
-		// sshd takes no environment by default, and output may be secret.
-		AddPreviousOutputInEnv: pulumi.Bool(false),
-	}
-	options := append([]pulumi.ResourceOption{
-		pulumi.Parent(b.parent),
-		pulumi.DependsOn([]pulumi.Resource{h.attached}),
-		pulumi.DeleteBeforeReplace(true),
-		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: s.timeout, Update: s.timeout, Delete: "5m"}),
-	}, s.options...)
-	if s.leaves {
-		args.Delete = pulumi.String(shell(h.user, s.script, "delete"))
-	}
-	if s.secret {
-		args.Logging = remote.LoggingNone
-		options = append(options, pulumi.AdditionalSecretOutputs([]string{"stdout", "stderr"}))
-	}
-	return remote.NewCommand(b.ctx, s.of.Name+"-"+s.script, args, options...)
-}
-
-// shell is the command line that reads a script from standard input. It names
-// the step, for error messages quote it.
-func shell(user, script, verb string) string {
-	command := "sh -s " + script + " " + verb
-	if user != "root" {
-		command = "sudo -n " + command
-	}
-	return command
-}
-
-// compose is a script with what it needs: the library and the parameters. All of
-// it goes over standard input, for parameters may be secret and so must never
-// appear on a command line.
-func compose(script string, params map[string]string) (string, error) {
-	library, err := scripts.ReadFile("scripts/lib.sh")
-	if err != nil {
-		return "", err
-	}
-	body, err := scripts.ReadFile("scripts/" + script + ".sh")
-	if err != nil {
-		return "", err
-	}
-	var text strings.Builder
-	text.Write(library)
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		fmt.Fprintf(&text, "%s=%s\n", name, quote(params[name]))
-	}
-	text.Write(body)
-	return text.String(), nil
-}
-
-// quote makes one word of the shell's language.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-
-// connection leads to a host. Before the host's key is known it is generous, for
-// a machine takes minutes to boot: refused connections are tried again within
-// 5 s, unanswered ones after PerDialTimeout.
-func (b *bootstrap) connection(h *host) remote.ConnectionArgs {
-	c := remote.ConnectionArgs{
-		Host:           h.PublicAddress,
-		User:           pulumi.String(h.user),
-		PrivateKey:     b.key,
-		DialErrorLimit: pulumi.Int(100),
-		PerDialTimeout: pulumi.Int(10),
-	}
-	if h.hostKey != (pulumi.StringOutput{}) {
-		c.HostKey = h.hostKey
-		c.DialErrorLimit = pulumi.Int(12)
-	}
-	return c
+	return command(b.ctx, s.of.Name+"-"+s.script, h.Node, b.key, Script{
+		Name: s.script, Body: string(body), Params: s.params, Triggers: triggers,
+		Leaves: s.leaves, Secret: s.secret, Timeout: s.timeout,
+	}, append([]pulumi.ResourceOption{pulumi.Parent(b.parent)}, s.options...)...)
 }

@@ -59,11 +59,18 @@ type Node struct {
 	EgressAddress pulumi.StringOutput
 	// VM is the machine itself.
 	VM pulumi.CustomResource
+	// Joined exists when the node is part of the cluster, Ready or not.
+	Joined pulumi.Resource
+	// Member exists while the node is part of the cluster, and has been Ready.
+	Member pulumi.Resource
 
 	// attached must exist before PublicAddress leads to the machine.
 	attached pulumi.Resource
 	// user may log in by SSH: root, or one who may use sudo.
 	user string
+	// hostKey is the machine's public SSH host key; unset before the first
+	// contact.
+	hostKey pulumi.StringOutput
 }
 
 // Cluster is a Kubernetes cluster: one control plane and its workers.
@@ -82,7 +89,9 @@ type Cluster struct {
 	Provider *kubernetes.Provider
 	// Identity is replaced when the cluster is made anew: what lives in the
 	// cluster is DeletedWith it, since it needs no deletion of its own then.
-	Identity pulumi.Resource
+	Identity pulumi.CustomResource
+
+	cloud cloud
 }
 
 // ControlPlane returns the node that runs the Kubernetes API.
@@ -101,6 +110,9 @@ type cloud interface {
 	// address allocates the static public address of a node to come.
 	address(node string) error
 	machine(node, machineType string) (*Node, error)
+	// admit lets the nodes of other clusters in, later: their addresses are
+	// known when their machines are.
+	admit(peers []*Cluster, rules []Rule) ([]pulumi.Resource, error)
 }
 
 // NewCluster makes a cluster named name. The name is the prefix of all its
@@ -125,6 +137,7 @@ func (c *Cluster) build(ctx *pulumi.Context, args ClusterArgs) error {
 	if err != nil {
 		return err
 	}
+	c.cloud = cl
 	cl.defaults()
 	if err := c.provision(s, cl); err != nil {
 		return err
@@ -197,6 +210,9 @@ func (c *Cluster) connect(s *site, adminConf pulumi.StringOutput) error {
 		// cluster is empty.
 		ClusterIdentifier:     pulumi.Sprintf("%s/%s", c.Name, identity(c.ControlPlane().VM)),
 		EnableServerSideApply: pulumi.Bool(true),
+		// Or a changed value would take the object away for a moment.
+		EnableConfigMapMutable: pulumi.Bool(true),
+		EnableSecretMutable:    pulumi.Bool(true),
 		// Objects of a dead cluster are gone: refresh and destroy must not
 		// insist on asking it.
 		DeleteUnreachable: pulumi.Bool(true),

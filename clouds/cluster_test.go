@@ -221,9 +221,7 @@ func TestOneMoreNodeLeavesTheOthersAlone(t *testing.T) {
 // Google's names have at most 63 characters, eight of them appended by Pulumi
 // unless the program sets the name itself.
 func TestNamesFit(t *testing.T) {
-	a := args(GCE)
-	a.Workers = MaxWorkers
-	for _, r := range ClusterRules() {
+	for _, r := range append(ClusterRules(), PeerRules()...) {
 		if len(r.Name) > 16 {
 			t.Errorf("rule %q: at most 16 characters", r.Name)
 		}
@@ -233,9 +231,23 @@ func TestNamesFit(t *testing.T) {
 			t.Fatalf("%s-address-1234567 is too long", name)
 		}
 	}
-	a.Workers = 1
 	name := strings.Repeat("x", MaxNameLength)
-	for _, made := range build(t, name, a, false, nil).Made {
+	r, err := mockcloud.Run(false, nil, func(ctx *pulumi.Context) error {
+		var all []*Cluster
+		for _, n := range []string{name, strings.Repeat("y", MaxNameLength)} {
+			c, err := NewCluster(ctx, n, args(GCE))
+			if err != nil {
+				return err
+			}
+			all = append(all, c)
+		}
+		_, err := Connect(all)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, made := range r.Made {
 		if strings.HasPrefix(made.TypeToken, "gcp:") && len(made.Name)+8 > 63 {
 			t.Errorf("%s is too long", made.Name)
 		}
@@ -243,12 +255,12 @@ func TestNamesFit(t *testing.T) {
 }
 
 func TestEgressAddress(t *testing.T) {
-	want := map[string]string{DigitalOcean: "192.0.2.2", AWS: "192.0.2.1", GCE: "192.0.2.1"}
+	want := map[string]string{DigitalOcean: "192.0.108.101", AWS: "192.0.108.1", GCE: "192.0.108.1"}
 	eachCloud(t, func(t *testing.T, cloud string) {
 		build(t, "london", args(cloud), false, func(c *Cluster) {
 			pulumi.All(c.Nodes[0].PublicAddress, c.Nodes[0].PrivateAddress, c.Nodes[0].EgressAddress).ApplyT(func(v []any) any {
-				if v[0] != "192.0.2.1" || v[1] != "10.10.0.2" || v[2] != want[cloud] {
-					t.Errorf("public %v, private %v, egress %v; want 192.0.2.1, 10.10.0.2, %s", v[0], v[1], v[2], want[cloud])
+				if v[0] != "192.0.108.1" || v[1] != "10.10.0.2" || v[2] != want[cloud] {
+					t.Errorf("public %v, private %v, egress %v; want 192.0.108.1, 10.10.0.2, %s", v[0], v[1], v[2], want[cloud])
 				}
 				return nil
 			})

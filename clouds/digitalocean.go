@@ -78,6 +78,21 @@ func (d *digitalOcean) firewall(rules []Rule) (err error) {
 	return err
 }
 
+// admit is a firewall beside the first, with the same tag: what either lets in is
+// let in. The first can't name its peers, for it is there before all droplets.
+func (d *digitalOcean) admit(peers []*Cluster, rules []Rule) ([]pulumi.Resource, error) {
+	var inbound digitalocean.FirewallInboundRuleArray
+	for _, r := range rules {
+		inbound = append(inbound, digitalocean.FirewallInboundRuleArgs{
+			Protocol: pulumi.String(string(r.Protocol)), PortRange: pulumi.String(r.Ports()), SourceAddresses: singles(peers...),
+		})
+	}
+	wall, err := digitalocean.NewFirewall(d.ctx, d.named("peers"), &digitalocean.FirewallArgs{
+		Tags: pulumi.StringArray{d.tag.Name}, InboundRules: inbound,
+	}, d.opts()...)
+	return []pulumi.Resource{wall}, err
+}
+
 func (d *digitalOcean) sshKey(public pulumi.StringInput) (err error) {
 	d.key, err = digitalocean.NewSshKey(d.ctx, d.named("key"), &digitalocean.SshKeyArgs{PublicKey: public}, d.opts()...)
 	return err

@@ -27,6 +27,9 @@ const (
 	FromAdmins Source = iota
 	// FromNodes is the cluster's own machines, by their private addresses.
 	FromNodes
+	// FromPeers is every machine of every other cluster, by the addresses from
+	// which they are seen.
+	FromPeers
 )
 
 // Rule opens ports of every node of a cluster. What no rule opens is closed;
@@ -58,6 +61,14 @@ const (
 	kubeletPort = 10250
 )
 
+// Ports that Weave Net listens on for its peers: control and encrypted packets on
+// the first, packets of the fast datapath on the second. See
+// https://rajch.github.io/weave/faq.
+const (
+	meshPort     = 6783
+	meshDataPort = 6784
+)
+
 // ClusterRules are the least that a cluster works with. etcd, scheduler and
 // controller manager are not among them: with one control plane they are only
 // spoken to from the machine itself.
@@ -68,6 +79,16 @@ func ClusterRules() []Rule {
 		{"api-nodes", TCP, apiPort, apiPort, FromNodes, "Kubernetes API: kubelets and pods"},
 		{"kubelet", TCP, kubeletPort, kubeletPort, FromNodes, "kubelet: logs, exec and metrics by way of the API"},
 		{"icmp-nodes", ICMP, 0, 0, FromNodes, "ICMP: path MTU discovery and ping"},
+		{"mesh-tcp-nodes", TCP, meshPort, meshPort, FromNodes, "mesh: control"},
+		{"mesh-udp-nodes", UDP, meshPort, meshDataPort, FromNodes, "mesh: packets"},
+	}
+}
+
+// PeerRules are the least that joins a cluster to others.
+func PeerRules() []Rule {
+	return []Rule{
+		{"mesh-tcp", TCP, meshPort, meshPort, FromPeers, "mesh with other clusters: control"},
+		{"mesh-udp", UDP, meshPort, meshDataPort, FromPeers, "mesh with other clusters: packets"},
 	}
 }
 

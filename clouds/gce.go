@@ -75,6 +75,27 @@ func (g *google) firewall(rules []Rule) error {
 	return nil
 }
 
+// admit is a firewall per peer: one more leaves the others alone.
+func (g *google) admit(peers []*Cluster, rules []Rule) (made []pulumi.Resource, err error) {
+	var allows compute.FirewallAllowArray
+	for _, r := range rules {
+		allows = append(allows, compute.FirewallAllowArgs{
+			Protocol: pulumi.String(string(r.Protocol)), Ports: pulumi.StringArray{pulumi.String(r.Ports())},
+		})
+	}
+	for _, p := range peers {
+		rule, err := compute.NewFirewall(g.ctx, g.named("peer-"+p.Name), &compute.FirewallArgs{
+			Network: g.vpc.ID(), Direction: pulumi.String("INGRESS"), TargetTags: pulumi.StringArray{pulumi.String(g.cluster)},
+			Allows: allows, SourceRanges: singles(p), Description: pulumi.String("mesh with " + p.Name),
+		}, g.opts()...)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, rule)
+	}
+	return made, nil
+}
+
 // sshKey makes no resource: on this cloud keys are metadata of each machine.
 func (g *google) sshKey(public pulumi.StringInput) error {
 	g.public = public

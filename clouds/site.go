@@ -3,7 +3,6 @@ package clouds
 import (
 	_ "embed"
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
@@ -24,9 +23,10 @@ const (
 var Names = []string{DigitalOcean, AWS, GCE}
 
 // MaxNameLength bounds a cluster's name, in characters. Google's names are the
-// shortest, 63 characters (RFC 1035), and must also hold the longest suffix
-// (see TestNamesFit) and the eight characters that Pulumi appends.
-const MaxNameLength = 30
+// shortest, 63 characters (RFC 1035), and must hold two clusters' names, where
+// one lets the other in (see TestNamesFit), and the eight characters that Pulumi
+// appends.
+const MaxNameLength = 24
 
 // MaxWorkers bounds the nodes of a cluster: the number in a node's name has at
 // most three digits.
@@ -109,9 +109,3 @@ func (s *site) secret(namespace, key string) pulumi.StringPtrInput {
 	}
 	return v
 }
-
-// NodeLocalCIDR is what pods use, within each node, until the mesh gives them
-// addresses: every node has the same. It is out of the shared address space of
-// RFC 6598, so it can't overlap any private network; 254 addresses are enough
-// for the 110 pods that kubelet runs at most.
-var NodeLocalCIDR = netip.MustParsePrefix("100.64.0.0/24")

@@ -29,6 +29,16 @@ quietly() {
 	die "\"$1 ${2-}\" failed: its whole output is in $log on the machine"
 }
 
+# drain NODE: moves its pods elsewhere. Runs on the control plane. Of a node that
+# is not Ready nobody could confirm that a pod has ended.
+drain() {
+	kube="kubectl --kubeconfig /etc/kubernetes/admin.conf"
+	ready=$($kube get node "$1" --ignore-not-found --request-timeout 20s -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')
+	[ "$ready" = True ] || return 0
+	$kube drain "$1" --ignore-daemonsets --delete-emptydir-data --force --timeout=120s >"$STATE/drain-$1.log" 2>&1 ||
+		say "node $1 was not drained within 2 minutes, taking it out all the same: $(tail -n 3 "$STATE/drain-$1.log")"
+}
+
 # put PATH: writes standard input to a file, all or nothing.
 put() {
 	mkdir -p "$(dirname "$1")"

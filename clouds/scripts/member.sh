@@ -15,21 +15,16 @@ main() {
 
 create() {
 	quietly "register-$NODE" kube wait --for=create "node/$NODE" --timeout=300s
-	if ! kube wait --for=condition=Ready "node/$NODE" --timeout=300s >/dev/null 2>&1; then
+	if ! kube wait --for=condition=Ready "node/$NODE" --timeout=600s >/dev/null 2>&1; then
 		say "$(kube get node "$NODE" -o 'jsonpath={range .status.conditions[*]}{.type}={.status}: {.message}{"\n"}{end}' 2>&1)"
-		die "node $NODE did not become Ready in 5 minutes: see \"journalctl -u kubelet\" on it"
+		die "node $NODE did not become Ready in 10 minutes: see \"journalctl -u kubelet\" on it"
 	fi
 	# The token has served. It may have expired as well.
 	[ -z "$TOKEN_ID" ] || kubeadm token delete --kubeconfig /etc/kubernetes/admin.conf "$TOKEN_ID" >/dev/null 2>&1 || true
 }
 
 delete() {
-	ready=$(kube get node "$NODE" --ignore-not-found --request-timeout 20s -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')
-	# Nobody on a dead node could confirm that a pod has ended.
-	if [ "$ready" = True ]; then
-		kube drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout=120s >"$STATE/drain-$NODE.log" 2>&1 ||
-			say "node $NODE was not drained within 2 minutes, taking it out all the same: $(tail -n 3 "$STATE/drain-$NODE.log")"
-	fi
+	drain "$NODE"
 	quietly "delete-$NODE" kube delete node "$NODE" --ignore-not-found --timeout=60s
 }
 

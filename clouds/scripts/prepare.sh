@@ -1,9 +1,8 @@
 # Makes a machine fit for kubeadm: containerd, kubeadm, kubelet, kubectl, CNI
 # plugins. An image that brings them along is used as it is.
 #
-# VERSION         of Kubernetes: v1.35.4
-# MIRROR          URL of a registry that serves every image, or empty
-# NODE_LOCAL_NET  range of pod addresses, the same on every node
+# VERSION  of Kubernetes: v1.35.4
+# MIRROR   URL of a registry that serves every image, or empty
 main() {
 	exclusively
 	check_kernel
@@ -13,7 +12,6 @@ main() {
 	fi
 	check_versions
 	mirror
-	node_local_network
 }
 
 check_kernel() {
@@ -74,7 +72,8 @@ check_versions() {
 	found=$(kubelet --version | cut -d ' ' -f 2)
 	[ "$found" = "$VERSION" ] || die "the image's kubelet is $found, and hybrid:kubernetesVersion is $VERSION: make them the same"
 	mkdir -p /opt/cni/bin
-	for plugin in bridge host-local loopback portmap; do
+	# The mesh brings its own plugin and needs these two beside it.
+	for plugin in loopback portmap; do
 		[ -x /opt/cni/bin/$plugin ] && continue
 		# Where Debian's package containernetworking-plugins has them.
 		[ -x /usr/lib/cni/$plugin ] || die "expected the CNI plugin $plugin in /opt/cni/bin, found none: install package kubernetes-cni"
@@ -97,33 +96,6 @@ mirror() {
 		server = "$MIRROR"
 		[host."$MIRROR"]
 		  capabilities = ["pull", "resolve"]
-	EOT
-}
-
-# node_local_network lets pods talk within their node, and out of it by way of the
-# node's address, so that nodes are Ready and the cluster's own services run. The
-# lexically first file wins: the mesh's comes before this one and takes over.
-node_local_network() {
-	put /etc/cni/net.d/99-node-local.conflist <<-EOT
-		{
-		  "cniVersion": "0.4.0",
-		  "name": "node-local",
-		  "plugins": [
-		    {
-		      "type": "bridge",
-		      "bridge": "cni-node-local",
-		      "isGateway": true,
-		      "ipMasq": true,
-		      "hairpinMode": true,
-		      "ipam": {
-		        "type": "host-local",
-		        "ranges": [[{"subnet": "$NODE_LOCAL_NET"}]],
-		        "routes": [{"dst": "0.0.0.0/0"}]
-		      }
-		    },
-		    {"type": "portmap", "capabilities": {"portMappings": true}}
-		  ]
-		}
 	EOT
 }
 

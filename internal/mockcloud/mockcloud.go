@@ -2,6 +2,8 @@
 package mockcloud
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +17,7 @@ const (
 	PrivateKey = "-----BEGIN OPENSSH PRIVATE KEY----- sesame"
 	Token      = "abcdef.0123456789abcdef"
 	ClientKey  = "Y2xpZW50IGtleQ=="
+	Password   = "correct-horse-battery-staple"
 )
 
 // CAHash is the hash of the clusters' authority.
@@ -78,24 +81,26 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 	case "digitalocean:index/sshKey:SshKey":
 		set("fingerprint", "00:11")
 	case "digitalocean:index/reservedIp:ReservedIp":
-		set("ipAddress", "192.0.2.1")
+		set("ipAddress", Address(a.Name))
 	case "digitalocean:index/droplet:Droplet":
 		id = "4711"
-		set("ipv4Address", "192.0.2.2")
+		set("ipv4Address", Address(a.Name+"-egress"))
 		set("ipv4AddressPrivate", "10.10.0.2")
 	case "aws:ec2/keyPair:KeyPair":
 		set("keyName", a.Name)
 	case "aws:ec2/eip:Eip":
-		set("publicIp", "192.0.2.1")
+		set("publicIp", Address(a.Name))
 		set("allocationId", "eipalloc-1")
 	case "aws:ec2/instance:Instance":
 		set("privateIp", "10.10.0.2")
 	case "gcp:compute/address:Address":
-		set("address", "192.0.2.1")
+		set("address", Address(a.Name))
 	case "gcp:compute/instance:Instance":
 		nic := a.Inputs["networkInterfaces"].ArrayValue()[0].ObjectValue().Copy()
 		nic["networkIp"] = resource.NewProperty("10.10.0.2")
 		out["networkInterfaces"] = resource.NewProperty([]resource.PropertyValue{resource.NewProperty(nic)})
+	case "random:index/randomPassword:RandomPassword":
+		out["result"] = resource.MakeSecret(resource.NewProperty(Password))
 	case "command:remote:Command":
 		switch {
 		case strings.HasSuffix(a.Name, "-first-contact"):
@@ -110,6 +115,23 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 		id = ""
 	}
 	return id, out, nil
+}
+
+// Address is what the clouds give to london-1-address, or to the machine london-1
+// itself: 192.0.<first letter>.<number>, and of what a droplet shows to others
+// (london-1-egress) the number is higher by 100.
+func Address(name string) string {
+	parts := strings.Split(name, "-")
+	number := 0
+	for _, p := range parts {
+		if n, err := strconv.Atoi(p); err == nil {
+			number = n
+		}
+	}
+	if parts[len(parts)-1] == "egress" {
+		number += 100
+	}
+	return fmt.Sprintf("192.0.%d.%d", name[0], number)
 }
 
 // Call implements pulumi.MockResourceMonitor: it finds an AMI.

@@ -33,6 +33,11 @@ type program struct {
 	output  string // where it goes; empty: the cache
 	// prepare returns the folder to build in, when the module's own won't do.
 	prepare func(ctx context.Context, b *Builder, dir string) (string, error)
+	// edits are what prepare changes in a module's sources.
+	edits []edit
+	// alone says that nothing is gained from compiling the modules that it shares
+	// with the others at the same versions.
+	alone bool
 }
 
 // programs lists them in the order of their use, so that what fails early is
@@ -50,7 +55,17 @@ func (b *Builder) programs() ([]program, error) {
 	if err != nil {
 		return nil, err
 	}
+	weave, err := Version(filepath.Join(b.Project, "lab", "weave"), weaveModule)
+	if err != nil {
+		return nil, err
+	}
 	const strip = "-s -w"
+	// Weave is of 2019, and so are the versions of Kubernetes' modules that it
+	// compiles with.
+	weaveProgram := func(name string) program {
+		return program{name: name, dir: "lab/weave", pkg: weaveModule + "/prog/" + name, prepare: editWeave, edits: weaveEdits, alone: true,
+			ldflags: strip + " -X main.version=" + strings.TrimSuffix(strings.TrimPrefix(weave, "v"), "+incompatible")}
+	}
 	return []program{
 		{name: "registry", dir: "lab", pkg: "./registry/cmd/registry", ldflags: strip},
 		{name: "pause", dir: "lab", pkg: "./registry/cmd/pause", ldflags: strip},
@@ -61,6 +76,9 @@ func (b *Builder) programs() ([]program, error) {
 		{name: "the program", dir: ".", pkg: ".", output: filepath.Join(b.Project, "bin", "hybrid")},
 		{name: "kube", dir: "lab/kube", pkg: ".", ldflags: strip + stampKubernetes(kube)},
 		{name: "coredns", dir: "lab/coredns", pkg: ".", ldflags: strip},
+		weaveProgram("weaver"),
+		weaveProgram("weaveutil"),
+		weaveProgram("kube-utils"),
 		{name: "pulumi", dir: "lab", pkg: pulumiModule + "/cmd/pulumi",
 			ldflags: strip + " -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=" + pulumi},
 		{name: "pulumi-resource-kubernetes", dir: "lab/kubernetesplugin", pkg: ".", prepare: copyKubernetesSchema,

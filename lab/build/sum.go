@@ -14,7 +14,7 @@ import (
 )
 
 // sum is the key of all that a program is made of: its sources and pins, the
-// flags, and the compiler. Modules are pinned by go.sum, so their content
+// edits and flags, and the compiler. Modules are pinned by go.sum, so their content
 // needs no look.
 func (p program) sum(ctx context.Context, project string) (string, error) {
 	goversion, err := output(ctx, project, "go", "env", "GOVERSION", "GOOS", "GOARCH")
@@ -22,7 +22,7 @@ func (p program) sum(ctx context.Context, project string) (string, error) {
 		return "", err
 	}
 	h := sha256.New()
-	fmt.Fprintln(h, goversion, p.pkg, p.ldflags, p.output)
+	fmt.Fprintln(h, goversion, p.pkg, p.ldflags, p.output, p.edits)
 	if err := hashModule(h, filepath.Join(project, p.dir)); err != nil {
 		return "", err
 	}

@@ -51,7 +51,7 @@ func TestClusters(t *testing.T) {
 	} {
 		if !t.Run(part.name, func(t *testing.T) {
 			start := time.Now()
-			part.run(&lab{T: t, ctx: t.Context(), stack: l.stack, host: l.host})
+			part.run(&lab{TB: t, ctx: t.Context(), stack: l.stack, host: l.host})
 			fmt.Printf("--- %s: %s\n", part.name, time.Since(start).Round(time.Second))
 		}) {
 			t.FailNow()
@@ -137,7 +137,7 @@ func (l *lab) allReady(want map[string][]string) {
 					return fmt.Errorf("%s: node %s is not Ready", cluster, node)
 				}
 			}
-			return l.coreDNS(cluster, nodes[:1])
+			return l.coreDNS(cluster, nodes)
 		})
 	}
 }

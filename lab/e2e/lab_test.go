@@ -28,7 +28,7 @@ import (
 
 // lab is the one lab of this machine.
 type lab struct {
-	*testing.T
+	testing.TB
 	ctx   context.Context
 	stack *stack.Stack
 	host  *vm.Host
@@ -38,13 +38,13 @@ type lab struct {
 
 // open prepares the machine, removes whatever an earlier run left, and leaves
 // an empty lab when the test ends.
-func open(t *testing.T) *lab {
+func open(t testing.TB) *lab {
 	t.Helper()
 	s, err := stack.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{T: t, ctx: t.Context(), stack: s}
+	l := &lab{TB: t, ctx: t.Context(), stack: s}
 	l.command("down")
 	l.command("start")
 	if l.host, err = vm.Open(l.ctx); err != nil {

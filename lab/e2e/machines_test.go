@@ -137,7 +137,7 @@ func (l *lab) machines(cluster string) []vm.Status {
 }
 
 // coreDNS checks that a cluster's own DNS is Available with all replicas, and that
-// nodes reach it as a service: one with several endpoints asks more of
+// every node reaches it as a service: one with several endpoints asks more of
 // kube-proxy than one with a single endpoint.
 func (l *lab) coreDNS(cluster string, nodes []string) error {
 	kube := l.cluster(cluster)

@@ -1,12 +1,15 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -14,7 +17,7 @@ import (
 var joinToken = regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`)
 
 // secrets are all that must never be seen in the clear: the private keys of SSH
-// and of the clusters' administrators.
+// and of the clusters' administrators, and the mesh's password.
 func (l *lab) secrets() []string {
 	l.Helper()
 	var found []string
@@ -30,8 +33,16 @@ func (l *lab) secrets() []string {
 	for _, user := range config.AuthInfos {
 		found = append(found, string(user.ClientKeyData[40:100]))
 	}
-	if len(found) != 2*len(want) {
-		l.Fatalf("found %d secrets, want a key and an administrator of each cluster", len(found))
+	for cluster := range want {
+		secret, err := l.cluster(cluster).CoreV1().Secrets("kube-system").Get(l.ctx, "weave-passwd", metav1.GetOptions{})
+		if err != nil {
+			l.Fatal(err)
+		}
+		password := secret.Data["weave-passwd"]
+		found = append(found, string(password), base64.StdEncoding.EncodeToString(password))
+	}
+	if len(found) != 4*len(want) || slices.Contains(found, "") {
+		l.Fatalf("found %d secrets, want a key, an administrator and a password, twice, of each cluster", len(found))
 	}
 	return found
 }
@@ -77,13 +88,8 @@ func firewalls(l *lab) {
 			// kubelet listens on both, and serves the cluster's nodes only.
 			{controlPlane, "10250", false}, {worker, "10250", false},
 		} {
-			address := net.JoinHostPort(l.public(c.node), c.port)
-			conn, err := net.DialTimeout("tcp", address, 2*time.Second)
-			if err == nil {
-				conn.Close()
-			}
-			if (err == nil) != c.open {
-				l.Errorf("from the administrator to %s port %s: open is %v, want %v", c.node, c.port, err == nil, c.open)
+			if open := reachable(l.public(c.node), c.port); open != c.open {
+				l.Errorf("from the administrator to %s port %s: open is %v, want %v", c.node, c.port, open, c.open)
 			}
 		}
 		l.reaches(worker, controlPlane, 10250, true)
@@ -91,7 +97,7 @@ func firewalls(l *lab) {
 		l.reaches(worker, controlPlane, 2379, false) // etcd listens on this address too
 		l.reaches(worker, controlPlane, 22, false)
 	}
-	// From one cluster into another nothing is open yet.
+	// From one cluster into another nothing is open but the mesh, see meshPorts.
 	for _, port := range []int{22, 6443, 10250} {
 		if out, err := l.connect("london-1", l.public("frankfurt-1"), port); err == nil {
 			l.Errorf("london-1 reaches frankfurt-1 port %d: %s", port, out)
@@ -101,6 +107,15 @@ func firewalls(l *lab) {
 	if out, err := l.connect("london-1", "198.18.0.5", 80); err != nil {
 		l.Errorf("london-1 doesn't reach the internet: %v: %s", err, out)
 	}
+}
+
+// reachable says whether a TCP port takes connections from this host.
+func reachable(address, port string) bool {
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort(address, port), 2*time.Second)
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
 }
 
 // reaches checks a connection between two nodes of a cluster by their private

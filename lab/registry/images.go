@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"embed"
+
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
@@ -13,13 +15,28 @@ const (
 	pause      = "3.10.1" // containerd's configuration in the machines' image says so too
 )
 
+// weaveKube is the image that clusters get by default. In the lab it holds Weave
+// 2.6.5, the newest that can be had as a Go module, with scripts of the lab's own that
+// understand the same arguments and environment.
+const weaveKube = "docker.io/rajchaudhuri/weave-kube:2.9.0"
+
+//go:embed weave
+var weaveScripts embed.FS
+
+// Tools is the name of an image that exists in the lab only: a shell and programs
+// that look at networks.
+const Tools = "hybrid.test/tools:1"
+
 // Inputs are the files that the images are made of.
 type Inputs struct {
-	Kube    string // path of the multi-call binary of Kubernetes and etcd
-	CoreDNS string // path of CoreDNS
-	Pause   string // path of the program that holds a pod's namespaces
-	Server  string // path of the registry's own program
-	VMImage string // reference of the machines' image, as image.Ensure returned it
+	Kube      string // path of the multi-call binary of Kubernetes and etcd
+	CoreDNS   string // path of CoreDNS
+	Pause     string // path of the program that holds a pod's namespaces
+	Weaver    string // path of Weave's router
+	WeaveUtil string // path of Weave's CNI plugin and tools
+	KubeUtils string // path of Weave's tools for Kubernetes
+	Server    string // path of the registry's own program
+	VMImage   string // reference of the machines' image, as image.Ensure returned it
 }
 
 // Image is what the lab serves under an upstream name. Layers with the same inputs
@@ -44,6 +61,15 @@ func images(in Inputs) []Image {
 		"conntrack", "nft", "iptables", "iptables-save", "iptables-restore",
 		"ip6tables", "ip6tables-save", "ip6tables-restore", "/usr/lib/x86_64-linux-gnu/xtables",
 	}}
+	// What Weave and its scripts call, and what looks around in its pods.
+	shell := Programs{Image: in.VMImage, Names: []string{
+		"/bin/sh", "cat", "cmp", "cp", "curl", "grep", "ip", "ipset", "ln", "mkdir", "mv", "rm", "sed", "sleep",
+	}}
+	// For pods of tests, which look at the network from within.
+	tools := Programs{Image: in.VMImage, Names: []string{
+		"/bin/sh", "awk", "cat", "curl", "date", "dd", "env", "getent", "head", "ip", "nc", "ping",
+		"sha256sum", "sh", "sleep", "socat", "ss", "tr", "wc", "yes",
+	}}
 	call := func(program string) v1.Config {
 		return v1.Config{Entrypoint: []string{program}, Env: searchPath}
 	}
@@ -54,7 +80,15 @@ func images(in Inputs) []Image {
 		{"registry.k8s.io/kube-proxy:" + Kubernetes, []Layer{kube, netfilter}, call("kube-proxy")},
 		{"registry.k8s.io/etcd:" + etcd, []Layer{kube}, call("etcd")},
 		{"registry.k8s.io/coredns/coredns:" + coreDNS, []Layer{Binary{Path: "/coredns", Source: in.CoreDNS}}, call("/coredns")},
+		{weaveKube, []Layer{
+			netfilter, shell,
+			Binary{Path: "/home/weave/weaver", Source: in.Weaver},
+			Binary{Path: "/home/weave/kube-utils", Source: in.KubeUtils},
+			Binary{Path: "/usr/bin/weaveutil", Source: in.WeaveUtil},
+			Scripts{Path: "/home", Files: weaveScripts},
+		}, v1.Config{Entrypoint: []string{"/home/weave/launch.sh"}, Env: searchPath, WorkingDir: "/home/weave"}},
 		{"registry.k8s.io/pause:" + pause, []Layer{Binary{Path: "/pause", Source: in.Pause}},
 			v1.Config{Entrypoint: []string{"/pause"}, Env: searchPath, User: "65535:65535"}},
+		{Tools, []Layer{tools}, v1.Config{Entrypoint: []string{"sh"}, Env: searchPath}},
 	}
 }

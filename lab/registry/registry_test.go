@@ -1,13 +1,19 @@
 package registry
 
 import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"hybrid/lab/registry/store"
 
@@ -92,6 +98,29 @@ func TestBuildMakesOnlyWhatChanged(t *testing.T) {
 	}
 }
 
+func TestScriptsAreExecutable(t *testing.T) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	layer := Scripts{Path: "/opt", Files: fstest.MapFS{"tool/run": {Data: []byte("#!/bin/sh")}}}
+	if err := errors.Join(layer.write(t.Context(), nil, w), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for r := tar.NewReader(&b); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%s %o %d", h.Name, h.Mode, h.Size))
+	}
+	if want := []string{"opt/ 755 0", "opt/tool/ 755 0", "opt/tool/run 755 9"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestImagesCanBePulled(t *testing.T) {
 	f := newFixture(t)
 	f.build()
@@ -171,6 +200,8 @@ func TestKeysFollowTheInputs(t *testing.T) {
 	for _, l := range []Layer{
 		Binary{Path: "/a", Source: one}, Binary{Path: "/b", Source: one}, Binary{Path: "/a", Source: two},
 		Binary{Path: "/a", Source: one, Links: []string{"c"}},
+		Scripts{Path: "/a", Files: fstest.MapFS{"a": {Data: []byte("one")}}}, Scripts{Path: "/b", Files: fstest.MapFS{"a": {Data: []byte("one")}}},
+		Scripts{Path: "/a", Files: fstest.MapFS{"b": {Data: []byte("one")}}}, Scripts{Path: "/a", Files: fstest.MapFS{"a": {Data: []byte("two")}}},
 		Programs{Image: "i:1", Names: []string{"a", "b"}}, Programs{Image: "i:2", Names: []string{"a", "b"}}, Programs{Image: "i:1", Names: []string{"a b"}},
 	} {
 		key, err := l.key()

@@ -115,8 +115,9 @@ func machineConfig(m Machine, n Network) (*container.Config, *container.HostConf
 		Resources:    container.Resources{DeviceCgroupRules: []string{"a *:* rwm"}},
 	}
 	unconfined(hostConfig)
-	// Not on the container's own layers: containerd stacks layers itself.
-	for _, dir := range []string{"/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet"} {
+	// Not on the container's own layers: containerd stacks layers itself, the others
+	// are databases.
+	for _, dir := range []string{"/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet", "/var/lib/weave"} {
 		hostConfig.Mounts = append(hostConfig.Mounts, mount.Mount{
 			Type: mount.TypeVolume, Target: dir,
 			VolumeOptions: &mount.VolumeOptions{Labels: map[string]string{Label: docker.LabelValue}},

@@ -47,7 +47,7 @@ type Lab struct {
 // tests left, and removes what this one leaves.
 //
 // The programs in the image and the registry come from the folder in
-// HYBRID_LAB_PROGRAMS: kube, coredns, pause and registry. Without it the folder of
+// HYBRID_LAB_PROGRAMS: kube, coredns, pause, weaver, weaveutil, kube-utils and registry. Without it the folder of
 // the user's cache is taken, where `make up` builds them.
 func Open(t *testing.T) *Lab {
 	t.Helper()
@@ -62,6 +62,7 @@ func Open(t *testing.T) *Lab {
 	l.must(err)
 	l.must(registry.Build(ctx, l.Docker, registry.Inputs{
 		Kube: l.program("kube"), CoreDNS: l.program("coredns"), Pause: l.program("pause"),
+		Weaver: l.program("weaver"), WeaveUtil: l.program("weaveutil"), KubeUtils: l.program("kube-utils"),
 		Server: l.program("registry"), VMImage: ref,
 	}, l.progress))
 	l.Host, err = vm.Open(ctx)

@@ -1,0 +1,117 @@
+package clouds
+
+import (
+	_ "embed"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Script is a shell script to be run on a node, as root, when its resource is
+// created and again when the script or its parameters change. So it must bear
+// being run twice.
+type Script struct {
+	// Name names the step in error messages.
+	Name string
+	// Body defines main and calls it last, with its arguments and without
+	// standard input: that is the script itself. main gets the name, and
+	// "create" or "delete". Library comes before it.
+	Body string
+	// Params are assigned to shell variables before the body begins.
+	Params pulumi.StringMap
+	// Triggers run the script as a new one when one of them changes.
+	Triggers pulumi.Array
+	// Leaves says that the script also has something to do on deletion.
+	Leaves bool
+	// Secret says that the output is secret.
+	Secret bool
+	// Timeout bounds a run, such as "5m"; deletion has five minutes.
+	Timeout string
+}
+
+// Library begins every script: it fails early, and says why.
+//
+//go:embed scripts/lib.sh
+var Library string
+
+// Run runs a script on a node of the cluster, over SSH with the pinned host key.
+// The resource is a child of opts' parent.
+func (c *Cluster) Run(ctx *pulumi.Context, name string, n *Node, s Script, opts ...pulumi.ResourceOption) (*remote.Command, error) {
+	return command(ctx, name, n, c.SSHPrivateKey, s, opts...)
+}
+
+func command(ctx *pulumi.Context, name string, n *Node, key pulumi.StringOutput, s Script, opts ...pulumi.ResourceOption) (*remote.Command, error) {
+	stdin := s.Params.ToStringMapOutput().ApplyT(func(params map[string]string) string {
+		return Compose(s.Body, params)
+	}).(pulumi.StringOutput)
+	args := &remote.CommandArgs{
+		Connection: n.connection(key),
+		Create:     pulumi.String(shell(n.user, s.Name, "create")),
+		Stdin:      stdin,
+		Triggers:   s.Triggers,
+		Logging:    remote.LoggingStderr,
+		// sshd takes no environment by default, and output may be secret.
+		AddPreviousOutputInEnv: pulumi.Bool(false),
+	}
+	options := append([]pulumi.ResourceOption{
+		pulumi.DependsOn([]pulumi.Resource{n.attached}),
+		pulumi.DeleteBeforeReplace(true),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: s.Timeout, Update: s.Timeout, Delete: "5m"}),
+	}, opts...)
+	if s.Leaves {
+		args.Delete = pulumi.String(shell(n.user, s.Name, "delete"))
+	}
+	if s.Secret {
+		args.Logging = remote.LoggingNone
+		options = append(options, pulumi.AdditionalSecretOutputs([]string{"stdout", "stderr"}))
+	}
+	return remote.NewCommand(ctx, name, args, options...)
+}
+
+// shell is the command line that reads a script from standard input. It names
+// the step, for error messages quote it.
+func shell(user, script, verb string) string {
+	command := "sh -s " + script + " " + verb
+	if user != "root" {
+		command = "sudo -n " + command
+	}
+	return command
+}
+
+// Compose is a script with what it needs: the library and the parameters. All of
+// it goes over standard input, for parameters may be secret and so must never
+// appear on a command line.
+func Compose(body string, params map[string]string) string {
+	var text strings.Builder
+	text.WriteString(Library)
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		fmt.Fprintf(&text, "%s=%s\n", name, quote(params[name]))
+	}
+	text.WriteString(body)
+	return text.String()
+}
+
+// quote makes one word of the shell's language.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// connection leads to a node. Before the host's key is known it is generous, for
+// a machine takes minutes to boot: refused connections are tried again within
+// 5 s, unanswered ones after PerDialTimeout.
+func (n *Node) connection(key pulumi.StringInput) remote.ConnectionArgs {
+	c := remote.ConnectionArgs{
+		Host:           n.PublicAddress,
+		User:           pulumi.String(n.user),
+		PrivateKey:     key,
+		DialErrorLimit: pulumi.Int(100),
+		PerDialTimeout: pulumi.Int(10),
+	}
+	if n.hostKey != (pulumi.StringOutput{}) {
+		c.HostKey = n.hostKey
+		c.DialErrorLimit = pulumi.Int(12)
+	}
+	return c
+}

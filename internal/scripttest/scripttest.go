@@ -1,0 +1,113 @@
+// Package scripttest runs the scripts that run on nodes, in unit tests.
+package scripttest
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// patience is how often a script looks for what it waits for.
+var patience = regexp.MustCompile(`\btries=[0-9]+`)
+
+// Machine is a folder in which scripts find what they look for on a machine, and
+// programs that only say what they were called with.
+type Machine struct {
+	// Dir stands for the machine's root.
+	Dir string
+
+	t *testing.T
+}
+
+// New makes a machine on which the named programs do nothing.
+func New(t *testing.T, programs ...string) *Machine {
+	t.Helper()
+	m := &Machine{t.TempDir(), t}
+	for _, dir := range []string{"bin", "state", "etc/ssh", "etc/kubernetes", "run"} {
+		if err := os.MkdirAll(filepath.Join(m.Dir, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range append(programs, "sleep") {
+		m.Program(name, "")
+	}
+	// Nothing else, for this machine may have a kubeadm of its own.
+	for _, name := range strings.Fields("sh awk cat chmod cmp cut dirname flock grep head hostname ln mkdir mktemp mv openssl rm sed sha256sum tail touch") {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatalf("the scripts need %s: %v", name, err)
+		}
+		if err := os.Symlink(path, filepath.Join(m.Dir, "bin", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+// File writes a file of the machine.
+func (m *Machine) File(path, text string) {
+	m.t.Helper()
+	path = filepath.Join(m.Dir, path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// Program makes a program that notes its arguments and then runs the body.
+func (m *Machine) Program(name, body string) {
+	m.t.Helper()
+	m.File("bin/"+name, fmt.Sprintf("#!/bin/sh\necho %s \"$@\" >>%s/calls\n%s\n", name, m.Dir, body))
+}
+
+// Run runs a script that has been composed. It returns its outputs and what it has
+// called, without waiting.
+func (m *Machine) Run(text, name, verb string) (stdout, stderr string, calls []string, err error) {
+	m.t.Helper()
+	text = strings.NewReplacer("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PATH="+m.Dir+"/bin", "/var/lib/hybrid", m.Dir+"/state",
+		" /etc/", " "+m.Dir+"/etc/", "=/etc/", "="+m.Dir+"/etc/", "/proc/sys", m.Dir+"/proc/sys", "/var/log/pods", m.Dir+"/pods",
+		"/opt/cni", m.Dir+"/opt/cni", "/usr/lib/cni", m.Dir+"/usr/lib/cni", "-p /run", "-p "+m.Dir+"/run").Replace(text)
+	text = patience.ReplaceAllString(text, "tries=3")
+	os.Remove(m.Dir + "/calls")
+	cmd := exec.Command("sh", "-s", name, verb)
+	cmd.Stdin = strings.NewReader(text)
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	err = cmd.Run()
+	noted, _ := os.ReadFile(m.Dir + "/calls")
+	for line := range strings.Lines(string(noted)) {
+		if line = strings.ReplaceAll(strings.TrimSpace(line), m.Dir, ""); !strings.HasPrefix(line, "sleep") {
+			calls = append(calls, line)
+		}
+	}
+	return o.String(), e.String(), calls, err
+}
+
+// Called compares calls by how they begin.
+func Called(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.EqualFunc(got, want, strings.HasPrefix) {
+		t.Errorf("called:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Check says what is wrong with a script, composed with nasty parameters.
+func Check(t *testing.T, name, text string) {
+	t.Helper()
+	cmd := exec.Command("sh", "-n")
+	cmd.Stdin = strings.NewReader(text)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v: %s", name, err, out)
+	}
+	if !strings.HasSuffix(text, "\nmain \"$@\" </dev/null\n") {
+		t.Errorf("%s: want main called last, without standard input: that is the script itself", name)
+	}
+}

@@ -1,0 +1,239 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMesh goes through the life of a mesh: each part needs the one before.
+func TestMesh(t *testing.T) {
+	l := open(t)
+	for _, part := range []struct {
+		name string
+		run  func(*lab)
+	}{
+		{"up", meshUp},
+		{"pods of all clusters reach each other", reach},
+		{"names and services", services},
+		{"nothing in the clear", encrypted},
+		{"no ports but the mesh's", meshPorts},
+		{"a link is cut", func(l *lab) { cutAndMend(l, "frankfurt") }},
+		{"the host's control plane dies", hostDies},
+		{"a cluster leaves", leaves},
+		{"a wrong password", wrongPassword},
+	} {
+		if !t.Run(part.name, func(t *testing.T) {
+			start := time.Now()
+			part.run(&lab{TB: t, ctx: t.Context(), stack: l.stack, host: l.host})
+			fmt.Printf("--- %s: %s\n", part.name, time.Since(start).Round(time.Second))
+		}) {
+			t.FailNow()
+		}
+	}
+}
+
+// TestMeshForgets deletes a node's object while its machine lives, and cuts its
+// cluster off: Weave Net has forgotten its meeting points then. `make e2e-long` runs
+// it, with outages of five minutes.
+func TestMeshForgets(t *testing.T) {
+	l := open(t)
+	meshUp(l)
+	cutAndMend(l, "frankfurt")
+	forgotten(l)
+}
+
+func meshUp(l *lab) {
+	l.up()
+	// Not eventually: pulumi up has waited for it.
+	if err := l.meshed(want); err != nil {
+		l.Error(err)
+	}
+	l.allReady(want)
+	noChanges(l)
+}
+
+// payload is what goes through the mesh: 100 MB of a text that a capture would
+// show, and its hash.
+const (
+	marker  = "hybrid-payload-in-clear"
+	payload = 100_000_000
+	control = "hybrid-control-in-clear"
+)
+
+var send = fmt.Sprintf("yes %s | head -c %d", marker, payload)
+
+func reach(l *lab) {
+	pods := l.tools(want)
+	if err := l.pings(pods); err != nil {
+		l.Error(err)
+	}
+	hash, err := l.in(pods[0], send+" | sha256sum")
+	if err != nil {
+		l.Fatal(err)
+	}
+	for _, a := range pods {
+		for _, b := range pods {
+			if a.cluster == b.cluster || !strings.HasSuffix(a.node, "-2") || !strings.HasSuffix(b.node, "-2") {
+				continue
+			}
+			start := time.Now()
+			got, err := l.in(a, fmt.Sprintf("%s | socat -t 120 - TCP:%s:%d", send, b.ip, echo))
+			if err != nil || got != hash {
+				l.Errorf("100 MB from %s to %s arrived as %q, want %q: %v", a.node, b.node, got, hash, err)
+			}
+			fmt.Printf("--- 100 MB from %s to %s: %s\n", a.node, b.node, time.Since(start).Round(100*time.Millisecond))
+		}
+	}
+}
+
+// services checks each cluster's DNS and services, from a pod of a worker.
+func services(l *lab) {
+	for _, p := range l.tools(want) {
+		if !strings.HasSuffix(p.node, "-2") {
+			continue
+		}
+		l.eventually(time.Minute, func() error {
+			if err := l.coreDNS(p.cluster, []string{p.node}); err != nil {
+				return err
+			}
+			_, err := l.in(p, "getent hosts kubernetes.default.svc.cluster.local && curl -sk -m 5 -o /dev/null https://kubernetes.default.svc.cluster.local/livez")
+			return err
+		})
+	}
+}
+
+// encrypted looks for what is sent in all that passes the routers.
+func encrypted(l *lab) {
+	pods := l.tools(want)
+	from, to := find(l, pods, "london-2"), find(l, pods, "frankfurt-2")
+	target := l.public("frankfurt-2")
+	counts := map[string]chan string{}
+	for _, cluster := range []string{"london", "frankfurt"} {
+		network := l.machines(cluster)[0].NetworkID
+		counts[cluster] = make(chan string, 1)
+		// -A prints packets as text. The marker need not be in one piece in each of
+		// them: it is in there thousands of times.
+		const capture = `timeout -s INT 60 tcpdump -i any -n -s 0 -A 2>/run/capture.log | grep -a -o -e "$1" -e "$2" | sort | uniq -c`
+		go func() {
+			out, err := l.host.ExecRouter(l.ctx, network, "sh", "-c", capture, "sh", marker, control)
+			if err != nil {
+				out = err.Error()
+			}
+			counts[cluster] <- out
+		}()
+		l.eventually(10*time.Second, func() error {
+			_, err := l.host.ExecRouter(l.ctx, network, "grep", "-q", "listening on", "/run/capture.log")
+			return err
+		})
+	}
+	if _, err := l.in(from, fmt.Sprintf("yes %s | head -c 10000000 | socat -t 60 - TCP:%s:%d", marker, to.ip, echo)); err != nil {
+		l.Error(err)
+	}
+	// Machine to machine on an open port, not through the mesh: the capture sees
+	// what is in the clear.
+	l.run("london-2", fmt.Sprintf("for i in 1 2 3; do echo %s | socat -u - UDP-SENDTO:%s:6784; done", control, target))
+	for cluster, count := range counts {
+		out := <-count
+		if !strings.Contains(out, control) {
+			l.Errorf("%s: the capture doesn't show what was sent in the clear: %s", cluster, out)
+		}
+		if strings.Contains(out, marker) {
+			l.Errorf("%s: the capture shows what went through the mesh: %s", cluster, out)
+		}
+	}
+}
+
+func find(l *lab, pods []pod, node string) pod {
+	l.Helper()
+	i := slices.IndexFunc(pods, func(p pod) bool { return p.node == node })
+	if i < 0 {
+		l.Fatalf("there is no pod on %s", node)
+	}
+	return pods[i]
+}
+
+// meshPorts checks who may connect to Weave Net's port, and to its neighbors.
+func meshPorts(l *lab) {
+	for _, c := range []struct {
+		port int
+		open bool
+	}{{6783, true}, {6782, false}, {6784, false}, {22, false}, {6443, false}, {10250, false}} {
+		for _, pair := range [][2]string{{"london-1", "frankfurt-1"}, {"frankfurt-2", "america-2"}, {"america-1", "london-2"}} {
+			if out, err := l.connect(pair[0], l.public(pair[1]), c.port); (err == nil) != c.open {
+				l.Errorf("from %s to %s port %d: open is %v, want %v: %s", pair[0], pair[1], c.port, err == nil, c.open, out)
+			}
+		}
+	}
+	for _, node := range []string{"london-1", "frankfurt-1", "america-1"} {
+		if reachable(l.public(node), "6783") {
+			l.Errorf("the administrator reaches %s at the mesh's port", node)
+		}
+	}
+}
+
+// without are the settings without one cluster.
+func without(l *lab, cluster string) string {
+	return l.config(func(settings map[string]any) {
+		settings["hybrid:clusters"] = slices.DeleteFunc(clustersWith(l, cluster, 1), func(c any) bool {
+			return c.(map[string]any)["name"] == cluster
+		})
+	})
+}
+
+// leaves takes a worker, and then a whole cluster, out by config: their addresses
+// must go back to those that stay.
+func leaves(l *lab) {
+	more := l.config(func(settings map[string]any) { settings["hybrid:clusters"] = clustersWith(l, "london", 2) })
+	l.up(more)
+	if err := l.meshed(map[string][]string{"london": {"london-1", "london-2", "london-3"}, "frankfurt": want["frankfurt"], "america": want["america"]}); err != nil {
+		l.Error(err)
+	}
+	l.up()
+	l.eventually(time.Minute, func() error { return l.meshed(want) })
+	l.up(without(l, "frankfurt"))
+	if err := l.meshed(map[string][]string{"london": want["london"], "america": want["america"]}); err != nil {
+		l.Error(err)
+	}
+}
+
+// wrongPassword lets frankfurt join again, with another password than the others:
+// only its own resources are updated.
+func wrongPassword(l *lab) {
+	const wrong = "not-what-the-others-have"
+	path := strings.TrimPrefix(l.config(func(map[string]any) {}), "--config-file=")
+	l.must("config", "set", "--secret", "weavePassword", wrong, "--config-file", path)
+	start := time.Now()
+	out, err := l.pulumi("up", "--yes", "--skip-preview", "--config-file="+path,
+		"--target", "**frankfurt**", "--target", "**london-peers")
+	if err == nil {
+		l.Fatal("pulumi up took a wrong password")
+	}
+	if took := time.Since(start); took > 10*time.Minute {
+		l.Errorf("it took pulumi up %s to find out", took.Round(time.Second))
+	}
+	if !strings.Contains(out, "the passwords differ") {
+		l.Errorf("the message doesn't say why:\n%s", tail(out, 40))
+	}
+	if strings.Contains(out, wrong) {
+		l.Error("pulumi up has printed the password")
+	}
+	for _, node := range []string{"london-1", "america-1", "america-2"} {
+		p, err := l.peer(node)
+		if err != nil {
+			l.Fatal(err)
+		}
+		for _, known := range p.Known {
+			if clusterOf(known) == "frankfurt" {
+				l.Errorf("%s has let %s in", node, known)
+			}
+		}
+	}
+	l.up() // with everybody's
+	if err := l.meshed(want); err != nil {
+		l.Error(err)
+	}
+	l.must("preview", "--expect-no-changes")
+}

@@ -1,0 +1,118 @@
+package mesh
+
+import (
+	"embed"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hybrid/clouds"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// scripts run on nodes.
+//
+//go:embed scripts/admission.sh scripts/peer.sh scripts/up.sh
+var scripts embed.FS
+
+// script is one of them.
+func script(name, timeout string, params pulumi.StringMap, triggers ...pulumi.Input) (clouds.Script, error) {
+	body, err := scripts.ReadFile("scripts/" + name + ".sh")
+	return clouds.Script{Name: "mesh-" + name, Body: string(body), Params: params, Triggers: triggers, Timeout: timeout}, err
+}
+
+// admission runs on the host's control plane, and exists as long as this cluster
+// takes part. It waits until the host has seeded the ring, so that there is
+// something to join. When it goes, the cluster's peers have ended, and their
+// addresses go back to the ring.
+func (x *member) admission(host *member) (pulumi.Resource, error) {
+	// Without a trigger: a host that is made anew has another host key, which runs
+	// this again and replaces nothing of this cluster.
+	s, err := script("admission", "15m", pulumi.StringMap{"CLUSTER": pulumi.String(x.cluster.Name)})
+	if err != nil {
+		return nil, err
+	}
+	s.Leaves = true
+	return x.args.Host.Run(x.ctx, x.named("mesh-admission"), x.args.Host.ControlPlane(), s,
+		pulumi.Parent(x.mesh), pulumi.DependsOn([]pulumi.Resource{host.daemonSet}),
+		// Nobody is left to give addresses to.
+		pulumi.DeletedWith(x.args.Host.Identity))
+}
+
+// checks are last: the cluster is part of the mesh when they exist.
+func (x *member) checks(daemonSets []pulumi.Resource) error {
+	c := x.cluster
+	generation := x.daemonSet.Metadata.Generation().ApplyT(func(n *int) string {
+		if n == nil {
+			return ""
+		}
+		return fmt.Sprint(*n)
+	}).(pulumi.StringOutput)
+	// Not their being Ready: when the mesh can't come up, this is to say why.
+	var joined []pulumi.Resource
+	for _, other := range x.args.Clusters {
+		for _, n := range other.Nodes {
+			joined = append(joined, n.Joined)
+		}
+	}
+	var machines pulumi.StringArray
+	for _, other := range x.args.Clusters {
+		for _, n := range other.Nodes {
+			machines = append(machines, n.VM.ID().ToStringOutput())
+		}
+	}
+	reclaims := "no"
+	if x.host() { // only one may
+		reclaims = "yes"
+	}
+	up, err := script("up", "10m", pulumi.StringMap{
+		"NODES":    pulumi.String(strings.Join(x.nodes(), " ")),
+		"RECLAIMS": pulumi.String(reclaims),
+		// Looked at again when machines are replaced, or Weave Net's own settings.
+		"MACHINES": machines.ToStringArrayOutput().ApplyT(func(ids []string) string {
+			return strings.Join(ids, " ")
+		}).(pulumi.StringOutput),
+		"GENERATION": generation,
+	}, c.Identity.ID())
+	if err != nil {
+		return err
+	}
+	needs := slices.Concat(daemonSets, x.args.Openings, joined)
+	x.mesh.Up[c.Name], err = c.Run(x.ctx, x.named("mesh"), c.ControlPlane(), up,
+		pulumi.Parent(x.mesh), pulumi.DependsOn(needs))
+	if err != nil {
+		return err
+	}
+	for _, n := range c.Nodes[1:] {
+		if err := x.leave(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leave gives a worker's addresses back when it is taken out of its cluster. It
+// depends on the node's membership, and so goes before that.
+func (x *member) leave(n *clouds.Node) error {
+	s, err := script("peer", "10m", pulumi.StringMap{"NODE": pulumi.String(n.Name)}, n.VM.ID())
+	if err != nil {
+		return err
+	}
+	s.Leaves = true
+	_, err = x.cluster.Run(x.ctx, n.Name+"-peer", x.cluster.ControlPlane(), s,
+		pulumi.Parent(x.mesh), pulumi.DependsOn([]pulumi.Resource{n.Member, x.daemonSet}),
+		pulumi.DeletedWith(x.cluster.Identity))
+	return err
+}
+
+// nodes are the names of all peers, in the order of the clusters.
+func (x *member) nodes() []string {
+	var names []string
+	for _, c := range x.args.Clusters {
+		for _, n := range c.Nodes {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}

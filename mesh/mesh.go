@@ -1,0 +1,164 @@
+package mesh
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"hybrid/clouds"
+
+	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
+	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Args says what the mesh is to be. The settings have been validated before.
+type Args struct {
+	// Mandatory.
+
+	// Clusters are all that take part.
+	Clusters []*clouds.Cluster
+	// Host is the one of them that seeds the ring of addresses.
+	Host *clouds.Cluster
+	// Range holds the addresses of all pods.
+	Range netip.Prefix
+	// Image is Weave Net's, with launch.sh, as weave-kube's.
+	Image string
+	// MTU is that of the pods' interfaces, in bytes.
+	MTU int
+
+	// Optional.
+
+	// Openings must exist before nodes of different clusters can meet.
+	Openings []pulumi.Resource
+	// Password encrypts what goes between peers; a random one if nil.
+	Password pulumi.StringInput
+	// FastDatapath moves packets in the kernel.
+	FastDatapath bool
+	// InitContainer says that the image has an init.sh to run before launch.sh.
+	InitContainer bool
+}
+
+// Mesh is one network of all clusters' pods.
+type Mesh struct {
+	pulumi.ResourceState
+
+	// Password is what all peers share. Secret.
+	Password pulumi.StringOutput
+	// Up exists, per cluster's name, when that cluster's peers are connected to
+	// all others and have addresses: what runs in pods depends on all of them.
+	Up map[string]pulumi.Resource
+}
+
+// New makes the mesh.
+func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Mesh, error) {
+	m := &Mesh{Up: map[string]pulumi.Resource{}}
+	if err := ctx.RegisterComponentResource("hybrid:mesh:Mesh", name, m, opts...); err != nil {
+		return nil, fmt.Errorf("mesh %q: %w", name, err)
+	}
+	if !slices.Contains(args.Clusters, args.Host) {
+		return nil, fmt.Errorf("mesh %q: %w", name, errors.New("expected the host to be one of its clusters, found another"))
+	}
+	if err := m.build(ctx, name, args); err != nil {
+		return nil, fmt.Errorf("mesh %q: %w", name, err)
+	}
+	return m, ctx.RegisterResourceOutputs(m, pulumi.Map{"password": m.Password})
+}
+
+func (m *Mesh) build(ctx *pulumi.Context, name string, args *Args) error {
+	if err := m.password(ctx, name, args.Password); err != nil {
+		return err
+	}
+	host, err := m.member(ctx, args, args.Host, nil)
+	if err != nil {
+		return err
+	}
+	all := []*member{host}
+	for _, c := range args.Clusters {
+		if c == args.Host {
+			continue
+		}
+		joined, err := m.member(ctx, args, c, host)
+		if err != nil {
+			return err
+		}
+		all = append(all, joined)
+	}
+	// Last, for each looks for all others.
+	var daemonSets []pulumi.Resource
+	for _, x := range all {
+		daemonSets = append(daemonSets, x.daemonSet)
+	}
+	for _, x := range all {
+		if err := x.checks(daemonSets); err != nil {
+			return fmt.Errorf("cluster %q: %w", x.cluster.Name, err)
+		}
+	}
+	return nil
+}
+
+// password takes the given password or makes one.
+func (m *Mesh) password(ctx *pulumi.Context, name string, given pulumi.StringInput) error {
+	if given != nil {
+		m.Password = pulumi.ToSecret(given).(pulumi.StringOutput)
+		return nil
+	}
+	// Letters and digits only, 190 bits of them: it passes through a shell's
+	// environment.
+	generated, err := random.NewRandomPassword(ctx, name+"-password", &random.RandomPasswordArgs{
+		Length: pulumi.Int(32), Special: pulumi.Bool(false),
+	}, pulumi.Parent(m))
+	if err != nil {
+		return err
+	}
+	m.Password = pulumi.ToSecret(generated.Result).(pulumi.StringOutput)
+	return nil
+}
+
+// member is a cluster's part of the mesh.
+type member struct {
+	ctx     *pulumi.Context
+	mesh    *Mesh
+	args    *Args
+	cluster *clouds.Cluster
+
+	secretVersion pulumi.StringOutput
+	daemonSet     *v1.DaemonSet
+}
+
+// member makes a cluster's part. host is nil for the host itself.
+func (m *Mesh) member(ctx *pulumi.Context, args *Args, c *clouds.Cluster, host *member) (*member, error) {
+	x := &member{ctx: ctx, mesh: m, args: args, cluster: c}
+	var admitted []pulumi.Resource
+	if host != nil {
+		admission, err := x.admission(host)
+		if err != nil {
+			return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
+		}
+		admitted = append(admitted, admission)
+	}
+	objects, err := x.objects()
+	if err == nil {
+		err = x.weave(append(objects, admitted...))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
+	}
+	return x, nil
+}
+
+// host says whether this is the cluster that seeds the ring.
+func (x *member) host() bool { return x.cluster == x.args.Host }
+
+// named names a resource of the cluster.
+func (x *member) named(suffix string) string { return x.cluster.Name + "-" + suffix }
+
+// inCluster are the options of each object in the cluster: with a cluster that
+// goes away, or has gone, it needs no deletion of its own.
+func (x *member) inCluster(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
+	return append([]pulumi.ResourceOption{
+		pulumi.Parent(x.mesh), pulumi.Provider(x.cluster.Provider), pulumi.DeletedWith(x.cluster.Identity),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "5m", Update: "5m", Delete: "5m"}),
+	}, more...)
+}

@@ -1,0 +1,278 @@
+package mesh
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"hybrid/clouds"
+	"hybrid/internal/mockcloud"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// world is what a test makes.
+type world struct {
+	preview bool
+	workers map[string]int // per cluster; the host is america
+	change  func(*Args)
+}
+
+var three = map[string]int{"london": 1, "frankfurt": 1, "america": 1}
+
+func (w world) make(t *testing.T) *mockcloud.Record {
+	t.Helper()
+	r, err := mockcloud.Run(w.preview, nil, func(ctx *pulumi.Context) error {
+		args := &Args{Range: netip.MustParsePrefix("10.32.0.0/12"), Image: "example.org/weave-kube:1", MTU: 1376, InitContainer: true}
+		for i, name := range slices.Sorted(maps.Keys(w.workers)) {
+			c, err := clouds.NewCluster(ctx, name, &clouds.ClusterArgs{
+				Cloud: clouds.Names[i%3], Region: "lon1", Workers: w.workers[name], KubernetesVersion: "v1.35.4",
+				NetworkCIDR: netip.MustParsePrefix("10.10.0.0/24"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), PodCIDR: args.Range,
+				AdminCIDRs: []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")},
+			})
+			if err != nil {
+				return err
+			}
+			args.Clusters = append(args.Clusters, c)
+			if name == "america" {
+				args.Host = c
+			}
+		}
+		var err error
+		if args.Openings, err = clouds.Connect(args.Clusters); err != nil {
+			return err
+		}
+		if w.change != nil {
+			w.change(args)
+		}
+		m, err := New(ctx, "mesh", args)
+		if err != nil {
+			return err
+		}
+		if !pulumi.IsSecret(m.Password) {
+			t.Error("the password is not secret")
+		}
+		if got := slices.Sorted(maps.Keys(m.Up)); !slices.Equal(got, slices.Sorted(maps.Keys(w.workers))) {
+			t.Errorf("up: %v", got)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestPreviewAndUpMakeTheSame(t *testing.T) {
+	up := slices.Sorted(maps.Keys(world{workers: three}.make(t).Made))
+	preview := slices.Sorted(maps.Keys(world{workers: three, preview: true}.make(t).Made))
+	if !slices.Equal(up, preview) {
+		t.Errorf("up:\n%s\npreview:\n%s", strings.Join(up, "\n"), strings.Join(preview, "\n"))
+	}
+	// A single cluster is a mesh too.
+	alone := world{workers: map[string]int{"america": 1}}.make(t)
+	alone.Find(t, "america-mesh")
+	for k := range alone.Made {
+		if strings.Contains(k, "admission") {
+			t.Errorf("%s: there is nobody to admit", k)
+		}
+	}
+}
+
+func TestHostMustTakePart(t *testing.T) {
+	_, err := mockcloud.Run(false, nil, func(ctx *pulumi.Context) error {
+		_, err := New(ctx, "mesh", &Args{})
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), "expected the host to be one of its clusters") {
+		t.Errorf("found %v", err)
+	}
+}
+
+func TestOrder(t *testing.T) {
+	r := world{workers: three}.make(t)
+	for _, c := range []struct {
+		name, other string
+		want        bool
+	}{
+		// The host seeds, the others join what has been seeded.
+		{"london-mesh-admission", "america-weave-net", true},
+		{"london-weave-net", "london-mesh-admission", true},
+		{"frankfurt-weave-net", "frankfurt-mesh-admission", true},
+		// The objects that a pod can't start without.
+		{"london-weave-net", "london-weave-passwd", true},
+		{"london-weave-net", "london-weave-mesh", true},
+		// Nodes are Ready by the mesh: it must not wait for that.
+		{"london-weave-net", "london-1-member", false},
+		{"london-weave-net", "london-2-member", false},
+		{"america-weave-net", "america-2-member", false},
+		// It knows the others by addresses that are there before their machines.
+		{"america-weave-net", "london-1-address", true},
+		{"america-weave-net", "london-1", false},
+		// Others are joined side by side.
+		{"london-weave-net", "frankfurt-weave-net", false},
+		{"london-weave-net", "frankfurt-mesh-admission", false},
+		// The last look is at all peers of all clusters, with the ways open.
+		{"london-mesh", "frankfurt-weave-net", true},
+		{"london-mesh", "frankfurt-2-join", true},
+		{"london-mesh", "frankfurt-2-member", false},
+		{"america-mesh", "london-weave-net", true},
+		{"london-mesh", "london-peer-america", true},
+		// A worker gives its addresses back before it is no member any more.
+		{"london-2-peer", "london-2-member", true},
+		{"london-2-peer", "london-weave-net", true},
+	} {
+		if got := r.Needs(c.name, c.other); got != c.want {
+			t.Errorf("%s waits for %s: %v, want %v", c.name, c.other, got, c.want)
+		}
+	}
+	for name, a := range r.OfType("kubernetes:apps/v1:DaemonSet") {
+		cluster, _, _ := strings.Cut(name, "-")
+		if got := a.RegisterRPC.GetProvider(); !strings.Contains(got, "::"+cluster+"-kubernetes::") {
+			t.Errorf("%s is made by %s", name, got)
+		}
+	}
+}
+
+func TestDeletion(t *testing.T) {
+	r := world{workers: three}.make(t)
+	for name, with := range map[string]string{
+		// With the host goes all that there was to give addresses to.
+		"london-mesh-admission": "america-1-init",
+		// A cluster that leaves must first end its peers, so that admission's
+		// deletion may take their addresses.
+		"london-weave-net DaemonSet":  "america-1-init",
+		"america-weave-net DaemonSet": "america-1-init",
+		// A cluster that goes, or is dead, isn't asked to delete what is in it.
+		"london-2-peer":                   "london-1-init",
+		"london-weave-passwd":             "london-1-init",
+		"london-weave-mesh":               "london-1-init",
+		"london-weave-net ServiceAccount": "london-1-init",
+	} {
+		name, kind, _ := strings.Cut(name, " ")
+		found := 0
+		for _, a := range r.Made {
+			if a.Name != name || !strings.HasSuffix(a.TypeToken, kind) {
+				continue
+			}
+			found++
+			if got := a.RegisterRPC.GetDeletedWith(); !strings.HasSuffix(got, "::"+with) {
+				t.Errorf("%s: deleted with %q, want %s", name, got, with)
+			}
+			if a.RegisterRPC.GetCustomTimeouts().GetCreate() == "" {
+				t.Errorf("%s: want a timeout", name)
+			}
+		}
+		if found != 1 {
+			t.Errorf("found %d of %s %s", found, name, kind)
+		}
+	}
+	for _, name := range []string{"london-mesh-admission", "london-2-peer"} {
+		if got := text(r.Find(t, name).Inputs["delete"]); !strings.HasSuffix(got, " delete") {
+			t.Errorf("%s: delete %q", name, got)
+		}
+	}
+}
+
+func TestNoSecretInPlainText(t *testing.T) {
+	for name, w := range map[string]world{
+		"generated": {workers: three},
+		"given": {workers: three, change: func(a *Args) {
+			a.Password = pulumi.ToSecret(pulumi.String(mockcloud.Password)).(pulumi.StringOutput)
+		}},
+		"given in the clear": {workers: three, change: func(a *Args) { a.Password = pulumi.String(mockcloud.Password) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := w.make(t)
+			for k, a := range r.Made {
+				if strings.Contains(plain(a.Inputs), mockcloud.Password) {
+					t.Errorf("%s shows the password", k)
+				}
+			}
+			secret := r.Find(t, "london-weave-passwd").Inputs["stringData"]
+			if got := fmt.Sprint(open(secret)); !strings.Contains(got, mockcloud.Password) {
+				t.Errorf("the Secret has %s", got)
+			}
+			_, generated := r.Made["mesh-password random:index/randomPassword:RandomPassword"]
+			if generated != (name == "generated") {
+				t.Errorf("a password has been generated: %v", generated)
+			}
+		})
+	}
+}
+
+// Adding nodes and clusters must restart no peer: what depends on their number is
+// not in the DaemonSets.
+func TestGrowth(t *testing.T) {
+	before := world{workers: three}.make(t)
+	for name, workers := range map[string]map[string]int{
+		"a node of the host":     {"london": 1, "frankfurt": 1, "america": 2},
+		"a node of another":      {"london": 2, "frankfurt": 1, "america": 1},
+		"a node of each":         {"london": 2, "frankfurt": 2, "america": 2},
+		"a cluster, last in row": {"london": 1, "frankfurt": 1, "america": 1, "paris": 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			after := world{workers: workers}.make(t)
+			for k, a := range before.OfType("kubernetes:apps/v1:DaemonSet") {
+				if !reflect.DeepEqual(a.Inputs, after.Made[k+" "+a.TypeToken].Inputs) {
+					t.Errorf("%s has changed: all of its peers restart", k)
+				}
+			}
+			for k, a := range before.Made {
+				if a.TypeToken == "command:remote:Command" && !reflect.DeepEqual(a.Inputs["triggers"], after.Made[k].Inputs["triggers"]) {
+					t.Errorf("%s is replaced", k)
+				}
+			}
+		})
+	}
+}
+
+// text is a string, secret or not.
+func text(v resource.PropertyValue) string {
+	if v = open(v); v.IsString() {
+		return v.StringValue()
+	}
+	return ""
+}
+
+// open takes secrets and outputs off a value.
+func open(v resource.PropertyValue) resource.PropertyValue {
+	for v.IsSecret() || v.IsOutput() {
+		if v.IsSecret() {
+			v = v.SecretValue().Element
+		} else {
+			v = v.OutputValue().Element
+		}
+	}
+	return v
+}
+
+// plain is all of a value that is not secret.
+func plain(m resource.PropertyMap) string {
+	var out strings.Builder
+	var walk func(v resource.PropertyValue)
+	walk = func(v resource.PropertyValue) {
+		switch {
+		case v.IsSecret(), v.IsOutput() && v.OutputValue().Secret:
+		case v.IsOutput():
+			walk(v.OutputValue().Element)
+		case v.IsString():
+			out.WriteString(v.StringValue() + "\n")
+		case v.IsArray():
+			for _, e := range v.ArrayValue() {
+				walk(e)
+			}
+		case v.IsObject():
+			for _, e := range v.ObjectValue() {
+				walk(e)
+			}
+		}
+	}
+	walk(resource.NewProperty(m))
+	return out.String()
+}

@@ -1,0 +1,39 @@
+# create: waits until Weave Net runs on a worker. delete: makes the worker give its
+# addresses to another peer, before it leaves the cluster. Runs on the control
+# plane.
+#
+# NODE  name of the worker
+kube() { kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 20s -n kube-system "$@"; }
+
+main() {
+	case $2 in
+	create) create ;;
+	delete) delete ;;
+	*) die "expected create or delete, found \"$2\"" ;;
+	esac
+}
+
+pod() { kube get pods -l name=weave-net --field-selector "spec.nodeName=$NODE" -o name; }
+
+create() {
+	tries=300
+	until peer=$(pod) && [ -n "$peer" ] && kube exec "$peer" -c weave -- curl -sf -m 5 -o /dev/null http://127.0.0.1:6784/status 2>/dev/null; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || die "Weave Net does not run on $NODE: $(kube get pods -l name=weave-net --field-selector "spec.nodeName=$NODE" 2>&1)"
+		sleep 1
+	done
+}
+
+delete() {
+	# A pod that ends gives its address back: the peer must still be able to
+	# take it.
+	drain "$NODE"
+	# When the node is not there, or dead, its neighbors take the addresses over
+	# as soon as the node is deleted.
+	peer=$(pod 2>/dev/null) || return 0
+	[ -n "$peer" ] || return 0
+	kube exec "$peer" -c weave -- curl -sf -m 10 -X DELETE http://127.0.0.1:6784/peer >/dev/null 2>&1 ||
+		say "the peer on $NODE did not give its addresses back; its neighbors will take them over"
+}
+
+main "$@" </dev/null

@@ -1,0 +1,73 @@
+# Waits until the mesh is really up, as this node sees it: connected to every other
+# peer, encrypted; every two others connected; addresses for all.
+#
+# NODES       names of all peers of all clusters
+# RECLAIMS    "yes" on the one node that takes over what replaced machines owned
+# MACHINES, GENERATION  IDs of the machines, and of the DaemonSet's settings: what
+#             has been looked at
+weave() { curl -s -m 5 "http://127.0.0.1:6784/status$1"; }
+
+main() {
+	tries=300
+	until missing=$(problems) && [ -z "$missing" ]; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || give_up
+		sleep 1
+	done
+	[ "$RECLAIMS" != yes ] || reclaim
+}
+
+# reclaim takes over the addresses of peers that are gone and whose node is there,
+# as another peer: its machine has been replaced, for good.
+reclaim() {
+	ipam=$(weave /ipam)
+	for node in $NODES; do
+		printf '%s\n' "$ipam" | sed -n "s/^\\([^ (]*\\)($node) .* unreachable!\$/\\1/p"
+	done | while read -r peer; do
+		curl -sf -m 5 -X DELETE "http://127.0.0.1:6784/peer/$peer" >&2 || die "Weave Net did not take over the addresses of $peer"
+	done
+}
+
+# problems prints one line for each thing that is missing.
+problems() {
+	self=$(weave "" | sed -n 's/^ *Name: .*(\(.*\))$/\1/p')
+	if [ -z "$self" ]; then
+		echo "Weave Net does not answer on this node"
+		return
+	fi
+	connections=$(weave /connections) peers=$(weave /peers) ipam=$(weave /ipam)
+	for node in $NODES; do
+		[ "$node" = "$self" ] || printf '%s\n' "$connections" | grep -q " established *encrypted .*($node)" ||
+			echo "no encrypted connection to $node"
+		printf '%s\n' "$ipam" | grep -v -e ' 0 IPs ' -e 'unreachable!$' | grep -q "($node) " || echo "no addresses for $node"
+	done
+	# A line for each peer, followed by its connections.
+	printf '%s\n' "$peers" | awk -v nodes="$NODES" -v self="$self" '
+		{ name = $0; sub(/\)[^)]*$/, "", name); sub(/.*\(/, "", name) }
+		/^[^ ]/ { of = name; next }
+		/ established$/ { connected[of, name] = 1 }
+		END {
+			n = split(nodes, all, " ")
+			for (i = 1; i <= n; i++)
+				for (j = 1; j <= n; j++)
+					if (i != j && all[i] != self && !((all[i], all[j]) in connected))
+						print "no connection from " all[i] " to " all[j]
+		}'
+}
+
+give_up() {
+	reasons=$(weave /connections | grep -v ' established ' | head -n 10)
+	# Weave Net reports the end of a connection, and only its log the cause.
+	logs=$(cat /var/log/pods/kube-system_weave-net-*/weave/*.log 2>/dev/null | tail -n 500)
+	why="can nodes of different clusters reach each other on ports 6783/tcp and 6783-6784/udp?"
+	if printf '%s\n%s\n' "$reasons" "$logs" | grep -q -i -e 'unable to decrypt' -e 'password spec'; then
+		why="the passwords differ: every cluster must have the same hybrid:weavePassword"
+	elif printf '%s\n%s\n' "$reasons" "$logs" | grep -q 'seeded by different peers'; then
+		why="there are two meshes: this cluster has been part of another one. Stop Weave Net on its nodes, remove /var/lib/weave/weave-netdata.db there, and start it again"
+	fi
+	say "$(printf '%s\n' "$missing" | head -n 20)"
+	[ -z "$reasons" ] || say "Weave Net says: $reasons"
+	die "the mesh is not up after 5 minutes: $why"
+}
+
+main "$@" </dev/null

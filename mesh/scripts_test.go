@@ -1,0 +1,209 @@
+package mesh
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"hybrid/clouds"
+	"hybrid/internal/scripttest"
+)
+
+// node makes a machine on which Weave Net answers with what is in testdata, where
+// edits replace lines of it: old, new, old, new.
+func node(t *testing.T, edits ...string) *scripttest.Machine {
+	t.Helper()
+	m := scripttest.New(t, "kubectl")
+	for _, name := range []string{"status", "connections", "peers", "ipam"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.File("weave/"+name, strings.NewReplacer(edits...).Replace(string(text)))
+	}
+	m.Program("curl", `for url; do :; done; case $url in *6784/status*|*6784/peer/*) cat `+m.Dir+`/weave/${url##*/} 2>/dev/null;; *) exit 7;; esac; true`)
+	return m
+}
+
+func composed(t *testing.T, name string, params map[string]string) string {
+	t.Helper()
+	body, err := scripts.ReadFile("scripts/" + name + ".sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clouds.Compose(string(body), params)
+}
+
+func TestScriptsAreShell(t *testing.T) {
+	for _, name := range []string{"admission", "peer", "up"} {
+		scripttest.Check(t, name, composed(t, name, map[string]string{"X": "it's\n$(two) lines"}))
+	}
+	for name, text := range map[string]string{"launch": launch, "reconnect": reconnect} {
+		cmd := exec.Command("sh", "-n")
+		cmd.Stdin = strings.NewReader(text)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", name, err, out)
+		}
+	}
+}
+
+// All meeting points go to Weave Net, each as an argument of its own; and a host
+// that finds the others running does not seed a second ring.
+func TestLaunch(t *testing.T) {
+	for _, c := range []struct{ points, init, connected, want string }{
+		{"192.0.2.1\n192.0.2.2", "observer", "0.0", "observer <192.0.2.1> <192.0.2.2>"},
+		{"192.0.2.1\n192.0.2.2", "consensus=2", "0.000000\n0.000000", "consensus=2 <192.0.2.1> <192.0.2.2>"},
+		{"192.0.2.1\n192.0.2.2", "consensus=2", "0.000000\n0.000371", "observer <192.0.2.1> <192.0.2.2>"},
+		{"", "consensus=2", "0.1", "consensus=2"},
+	} {
+		m := scripttest.New(t)
+		m.File("mesh/meeting-points", c.points)
+		m.File("launch.sh", "#!/bin/sh\nprintf %s \"$IPALLOC_INIT\"\nfor a; do printf \" <$a>\"; done\n")
+		// The API answers the second time.
+		m.Program("curl", `case $* in *livez*) [ -e `+m.Dir+`/tried ] || { touch `+m.Dir+`/tried; exit 7; } ;; *) printf '`+c.connected+`\n' ;; esac`)
+		text := strings.NewReplacer("/mesh/", m.Dir+"/mesh/", "/home/weave/launch.sh", m.Dir+"/launch.sh").Replace(launch)
+		cmd := exec.Command("sh", "-c", text)
+		cmd.Env = []string{"PATH=" + m.Dir + "/bin", "KUBERNETES_SERVICE_HOST=10.96.0.1", "KUBERNETES_SERVICE_PORT=443", "IPALLOC_INIT=" + c.init}
+		out, err := cmd.CombinedOutput()
+		if err != nil || string(out) != c.want {
+			t.Errorf("found %q, %v; want %q", out, err, c.want)
+		}
+	}
+}
+
+// replace would make Weave Net forget all others.
+func TestReconnect(t *testing.T) {
+	m := scripttest.New(t)
+	m.File("mesh/meeting-points", "192.0.2.1\n192.0.2.2")
+	m.Program("curl", "")
+	m.Program("sleep", `[ ! -e `+m.Dir+`/slept ] && touch `+m.Dir+`/slept`) // once
+	cmd := exec.Command("sh", "-c", strings.ReplaceAll(reconnect, "/mesh/", m.Dir+"/mesh/"))
+	cmd.Env = []string{"PATH=" + m.Dir + "/bin"}
+	_ = cmd.Run() // ends with sleep's failure
+	calls, err := os.ReadFile(m.Dir + "/calls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"-d peer=192.0.2.1 http://127.0.0.1:6784/connect", "-d peer=192.0.2.2 http://127.0.0.1:6784/connect"} {
+		if !strings.Contains(string(calls), want) {
+			t.Errorf("called:\n%s\nwant %s", calls, want)
+		}
+	}
+	if strings.Contains(string(calls), "replace") {
+		t.Errorf("called:\n%s", calls)
+	}
+}
+
+func TestUp(t *testing.T) {
+	params := map[string]string{"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": "no", "MACHINES": "1 2", "GENERATION": "1"}
+	for name, c := range map[string]struct {
+		edits []string
+		log   string
+		want  []string
+	}{
+		"up":              {},
+		"not running":     {edits: []string{"Name: ", "Nobody: "}, want: []string{"Weave Net does not answer"}},
+		"not connected":   {edits: []string{"established encrypted   sleeve 0a:31:99:00:00:02(london-2)", "pending     encrypted   sleeve 0a:31:99:00:00:02(london-2)"}, want: []string{"no encrypted connection to london-2", "6783/tcp"}},
+		"not encrypted":   {edits: []string{"established encrypted   sleeve c6:5d:64:12:00:02", "established unencrypted sleeve c6:5d:64:12:00:02"}, want: []string{"no encrypted connection to america-2"}},
+		"others apart":    {edits: []string{"   <- 10.30.0.2:4444        c6:5d:64:12:00:01(america-1)          established", "   <- 10.30.0.2:4444        c6:5d:64:12:00:01(america-1)          pending"}, want: []string{"no connection from america-2 to america-1"}},
+		"peer missing":    {edits: []string{"(london-2)", "(london-3)"}, want: []string{"no encrypted connection to london-2", "no connection from america-1 to london-2", "no addresses for london-2"}},
+		"no addresses":    {edits: []string{"131072 IPs (12.5% of total) \n", "     0 IPs (00.0% of total) \n"}, want: []string{"no addresses for america-2"}},
+		"wrong password":  {edits: []string{"established encrypted   sleeve c6", "retrying    Unable to decrypt TCP msg c6"}, want: []string{"the passwords differ: every cluster must have the same hybrid:weavePassword"}},
+		"none there":      {edits: []string{"established encrypted   sleeve c6", "failed      no password specificed, but peer requested an encrypted connection c6"}, want: []string{"the passwords differ"}},
+		"only in the log": {edits: []string{"established encrypted   sleeve c6", "retrying    EOF c6"}, log: "INFO: connection shutting down due to error during handshake: Unable to decrypt TCP msg", want: []string{"the passwords differ"}},
+		"another mesh":    {edits: []string{"established encrypted   sleeve c6", "retrying    IP allocation was seeded by different peers c6"}, want: []string{"there are two meshes"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := node(t, c.edits...)
+			if c.log != "" {
+				m.File("pods/kube-system_weave-net-abcde_1/weave/0.log", c.log+"\n")
+			}
+			_, stderr, _, err := m.Run(composed(t, "up", params), "mesh-up", "create")
+			if (err != nil) != (len(c.want) > 0) {
+				t.Fatalf("found %v: %s", err, stderr)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("found %s\nwant %q", stderr, want)
+				}
+			}
+		})
+	}
+}
+
+// A machine that has been replaced was another peer, whose addresses nobody else
+// would ever ask for.
+func TestUpReclaims(t *testing.T) {
+	for reclaims, want := range map[string][]string{"yes": {"curl -sf -m 5 -X DELETE http://127.0.0.1:6784/peer/ce:00:00:00:00:01"}, "no": nil} {
+		m := node(t, "(paris-1)", "(london-2)")
+		_, stderr, calls, err := m.Run(composed(t, "up", map[string]string{
+			"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": reclaims, "MACHINES": "", "GENERATION": "",
+		}), "mesh-up", "create")
+		if err != nil {
+			t.Errorf("%v: %s", err, stderr)
+		}
+		scripttest.Called(t, slices.DeleteFunc(calls, func(c string) bool { return !strings.Contains(c, "DELETE") }), want...)
+	}
+}
+
+func TestAdmission(t *testing.T) {
+	params := map[string]string{"CLUSTER": "paris"}
+	if _, stderr, _, err := node(t).Run(composed(t, "admission", params), "mesh-admission", "create"); err != nil {
+		t.Errorf("%v: %s", err, stderr)
+	}
+	_, stderr, _, err := node(t, "Status: ready", "Status: awaiting consensus (quorum: 2, known: 1)").Run(composed(t, "admission", params), "mesh-admission", "create")
+	if err == nil || !strings.Contains(stderr, "awaiting consensus") {
+		t.Errorf("found %v: %s", err, stderr)
+	}
+
+	// Only what belongs to the cluster that has left is taken over.
+	_, stderr, calls, err := node(t).Run(composed(t, "admission", params), "mesh-admission", "delete")
+	if err != nil {
+		t.Errorf("%v: %s", err, stderr)
+	}
+	scripttest.Called(t, calls, "curl -s -m 5 http://127.0.0.1:6784/status/peers", "curl -s -m 5 http://127.0.0.1:6784/status/ipam",
+		"curl -s -m 5 -f -X DELETE http://127.0.0.1:6784/peer/ce:00:00:00:00:01", "curl -s -m 5 -f -X DELETE http://127.0.0.1:6784/peer/ce:00:00:00:00:02")
+
+	// A living peer keeps its addresses.
+	_, stderr, calls, err = node(t).Run(composed(t, "admission", map[string]string{"CLUSTER": "london"}), "mesh-admission", "delete")
+	if err == nil || !strings.Contains(stderr, "peers of london are still in the mesh") || strings.Contains(fmt.Sprint(calls), "DELETE") {
+		t.Errorf("found %v: %s", err, stderr)
+	}
+}
+
+func TestPeer(t *testing.T) {
+	const kube = "kubectl --kubeconfig /etc/kubernetes/admin.conf "
+	const weave = kube + "--request-timeout 20s -n kube-system "
+	params := map[string]string{"NODE": "london-2"}
+	answer := func(ready string) string {
+		return `case $* in *jsonpath*) printf ` + ready + ` ;; *"get pods"*) echo pod/weave-net-abcde ;; esac`
+	}
+	m := node(t)
+	m.Program("kubectl", answer("True"))
+	_, stderr, calls, err := m.Run(composed(t, "peer", params), "mesh-peer", "create")
+	if err != nil {
+		t.Errorf("%v: %s", err, stderr)
+	}
+	scripttest.Called(t, calls, weave+"get pods", weave+"exec pod/weave-net-abcde -c weave -- curl")
+
+	_, stderr, calls, err = m.Run(composed(t, "peer", params), "mesh-peer", "delete")
+	if err != nil {
+		t.Errorf("%v: %s", err, stderr)
+	}
+	scripttest.Called(t, calls, kube+"get node london-2", kube+"drain london-2", weave+"get pods",
+		weave+"exec pod/weave-net-abcde -c weave -- curl -sf -m 10 -X DELETE http://127.0.0.1:6784/peer")
+
+	// A dead node must not keep anybody from deleting it.
+	m.Program("kubectl", `case $* in *jsonpath*) printf Unknown ;; *"get pods"*) echo pod/weave-net-abcde ;; *) exit 1 ;; esac`)
+	if _, stderr, calls, err = m.Run(composed(t, "peer", params), "mesh-peer", "delete"); err != nil || strings.Contains(fmt.Sprint(calls), "drain") {
+		t.Errorf("dead: %v: %s %v", err, stderr, calls)
+	}
+	m.Program("kubectl", `case $* in *jsonpath*) ;; *"get pods"*) exit 1 ;; esac`)
+	if _, stderr, _, err = m.Run(composed(t, "peer", params), "mesh-peer", "delete"); err != nil {
+		t.Errorf("no such node: %v: %s", err, stderr)
+	}
+}
