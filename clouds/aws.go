@@ -208,7 +208,7 @@ func (a *amazon) machine(node, machineType string) (*Node, error) {
 		PublicAddress:  eip.PublicIp,
 		PrivateAddress: vm.PrivateIp,
 		EgressAddress:  eip.PublicIp,
-		VM:             vm,
+		Machine:        vm.ID().ToStringOutput(),
 		attached:       attached,
 		user:           "ubuntu",
 	}, err

@@ -21,7 +21,7 @@ var scripts embed.FS
 // it out of the cluster when it is deleted.
 //
 // Each command's trigger is the ID of the one before it, the first one's is the
-// ID of its machine, and each is deleted before it is replaced. So a new machine
+// machine's, and each is deleted before it is replaced. So a new machine
 // redoes its commands, and the old node has left the cluster by then: otherwise
 // the deletion of the old member would remove the new node, which has the same
 // name.
@@ -45,8 +45,8 @@ type step struct {
 	of *Node
 	// params are assigned to shell variables before the script begins.
 	params pulumi.StringMap
-	// after is the step's trigger: it is redone when one of these is replaced.
-	after []pulumi.CustomResource
+	// after are the step's triggers: it is redone when one of these changes.
+	after pulumi.StringArray
 	// leaves says that the script also has something to do on deletion.
 	leaves bool
 	// secret says that the output is secret.
@@ -73,7 +73,7 @@ func (b *bootstrap) kubernetes(nodes []*Node) (adminConf pulumi.StringOutput, id
 		return adminConf, nil, err
 	}
 	conf, err := b.run(control, step{
-		script: "admin-conf", after: []pulumi.CustomResource{init}, secret: true, timeout: "10m",
+		script: "admin-conf", after: pulumi.StringArray{id(init)}, secret: true, timeout: "10m",
 		params: pulumi.StringMap{"PUBLIC": control.PublicAddress},
 	})
 	if err != nil {
@@ -81,7 +81,7 @@ func (b *bootstrap) kubernetes(nodes []*Node) (adminConf pulumi.StringOutput, id
 	}
 	control.Joined = init
 	control.Member, err = b.run(control, step{
-		script: "member", after: []pulumi.CustomResource{init}, timeout: "20m",
+		script: "member", after: pulumi.StringArray{id(init)}, timeout: "20m",
 		params: pulumi.StringMap{"NODE": pulumi.String(control.Name), "TOKEN_ID": pulumi.String("")},
 	})
 	if err != nil {
@@ -101,13 +101,13 @@ func (b *bootstrap) prepare(n *Node) (*host, error) {
 	// host key that could be pinned from the start. It carries nothing secret
 	// either, and asks for the key that all later connections insist on.
 	h := &host{Node: n}
-	contact, err := b.run(h, step{script: "first-contact", after: []pulumi.CustomResource{n.VM}, timeout: "20m"})
+	contact, err := b.run(h, step{script: "first-contact", after: pulumi.StringArray{n.Machine}, timeout: "20m"})
 	if err != nil {
 		return nil, err
 	}
 	n.hostKey = contact.Stdout
 	h.prepared, err = b.run(h, step{
-		script: "prepare", after: []pulumi.CustomResource{contact}, timeout: "20m",
+		script: "prepare", after: pulumi.StringArray{id(contact)}, timeout: "20m",
 		params: pulumi.StringMap{
 			"VERSION": pulumi.String(b.args.KubernetesVersion),
 			"MIRROR":  pulumi.String(b.args.RegistryMirror),
@@ -122,7 +122,7 @@ func (b *bootstrap) init(control *host) (*remote.Command, error) {
 		return initDocuments(b.cluster, b.args, control.Name, v[0].(string), v[1].(string))
 	}).(pulumi.StringOutput)
 	return b.run(control, step{
-		script: "init", after: []pulumi.CustomResource{control.prepared}, timeout: "15m",
+		script: "init", after: pulumi.StringArray{id(control.prepared)}, timeout: "15m",
 		params: pulumi.StringMap{"CONFIG": documents},
 	})
 }
@@ -132,7 +132,7 @@ func (b *bootstrap) init(control *host) (*remote.Command, error) {
 func (b *bootstrap) join(control *host, init *remote.Command, worker *host) error {
 	token, err := b.run(control, step{
 		script: "token", of: worker.Node, secret: true, timeout: "5m",
-		after:  []pulumi.CustomResource{init, worker.VM},
+		after:  pulumi.StringArray{id(init), worker.Machine},
 		params: pulumi.StringMap{"NODE": pulumi.String(worker.Name)},
 	})
 	if err != nil {
@@ -147,7 +147,7 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 		return joinDocument(b.args, worker.Name, v[1].(string), t)
 	}).(pulumi.StringOutput)
 	joined, err := b.run(worker, step{
-		script: "join", after: []pulumi.CustomResource{worker.prepared, token}, timeout: "15m",
+		script: "join", after: pulumi.StringArray{id(worker.prepared), id(token)}, timeout: "15m",
 		params: pulumi.StringMap{
 			"NODE":      pulumi.String(worker.Name),
 			"CONFIG":    config,
@@ -161,7 +161,7 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 	worker.Joined = joined
 	worker.Member, err = b.run(control, step{
 		script: "member", of: worker.Node, leaves: true, timeout: "20m",
-		after: []pulumi.CustomResource{joined},
+		after: pulumi.StringArray{id(joined)},
 		params: pulumi.StringMap{
 			"NODE":     pulumi.String(worker.Name),
 			"TOKEN_ID": ticketPart(printed, ticket.id),
@@ -181,6 +181,9 @@ func ticketPart(printed pulumi.StringOutput, part func(ticket) string) pulumi.St
 	}).(pulumi.StringOutput)
 }
 
+// id is the ID of a command: another one each time the command is redone.
+func id(c *remote.Command) pulumi.StringOutput { return c.ID().ToStringOutput() }
+
 // run runs a step on a host.
 func (b *bootstrap) run(h *host, s step) (*remote.Command, error) {
 	if s.of == nil {
@@ -191,8 +194,8 @@ func (b *bootstrap) run(h *host, s step) (*remote.Command, error) {
 		return nil, err
 	}
 	var triggers pulumi.Array
-	for _, r := range s.after {
-		triggers = append(triggers, identity(r))
+	for _, t := range s.after {
+		triggers = append(triggers, t)
 	}
 	return command(b.ctx, s.of.Name+"-"+s.script, h.Node, b.key, Script{
 		Name: s.script, Body: string(body), Params: s.params, Triggers: triggers,

@@ -57,8 +57,9 @@ type Node struct {
 	PrivateAddress pulumi.StringOutput
 	// EgressAddress is where the node's connections seem to come from.
 	EgressAddress pulumi.StringOutput
-	// VM is the machine itself.
-	VM pulumi.CustomResource
+	// Machine is the cloud's own ID of the machine: a new machine under the old
+	// name has another one.
+	Machine pulumi.StringOutput
 	// Joined exists when the node is part of the cluster, Ready or not.
 	Joined pulumi.Resource
 	// Member exists while the node is part of the cluster, and has been Ready.
@@ -208,7 +209,7 @@ func (c *Cluster) connect(s *site, adminConf pulumi.StringOutput) error {
 		// Renewed certificates must not replace the provider, for that replaces
 		// every object in the cluster; a new control plane must, for its
 		// cluster is empty.
-		ClusterIdentifier:     pulumi.Sprintf("%s/%s", c.Name, identity(c.ControlPlane().VM)),
+		ClusterIdentifier:     pulumi.Sprintf("%s/%s", c.Name, c.ControlPlane().Machine),
 		EnableServerSideApply: pulumi.Bool(true),
 		// Or a changed value would take the object away for a moment.
 		EnableConfigMapMutable: pulumi.Bool(true),

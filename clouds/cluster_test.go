@@ -196,6 +196,21 @@ func TestReplacement(t *testing.T) {
 	})
 }
 
+// A machine that is replaced must be set up again, on Google's cloud, too, where the
+// new one takes over the old one's ID.
+func TestNewMachineIsSetUpAnew(t *testing.T) {
+	eachCloud(t, func(t *testing.T, cloud string) {
+		r := build(t, "london", args(cloud), false, nil)
+		want := map[string]string{DigitalOcean: "4711", AWS: "london-2-id", GCE: "1234567890"}[cloud]
+		for name, position := range map[string]int{"london-2-first-contact": 0, "london-2-token": 1} {
+			triggers := r.Find(t, name).Inputs["triggers"].ArrayValue()
+			if len(triggers) <= position || triggers[position].StringValue() != want {
+				t.Errorf("%s: triggers %v, want the machine's %s as number %d", name, triggers, want, position)
+			}
+		}
+	})
+}
+
 func TestOneMoreNodeLeavesTheOthersAlone(t *testing.T) {
 	eachCloud(t, func(t *testing.T, cloud string) {
 		before := build(t, "london", args(cloud), false, nil)

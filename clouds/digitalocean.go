@@ -139,7 +139,7 @@ func (d *digitalOcean) machine(node, machineType string) (*Node, error) {
 		PrivateAddress: vm.Ipv4AddressPrivate,
 		// A reserved address is for inbound connections only.
 		EgressAddress: vm.Ipv4Address,
-		VM:            vm,
+		Machine:       vm.ID().ToStringOutput(),
 		attached:      attached,
 		user:          "root",
 	}, err

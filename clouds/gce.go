@@ -147,17 +147,8 @@ func (g *google) machine(node, machineType string) (*Node, error) {
 		PublicAddress:  ip,
 		PrivateAddress: vm.NetworkInterfaces.Index(pulumi.Int(0)).NetworkIp().Elem(),
 		EgressAddress:  ip,
-		VM:             vm,
-		attached:       vm, // boots with its address
+		Machine:        vm.InstanceId, // its ID is made of its name, which a new machine takes over
+		attached:       vm,            // boots with its address
 		user:           user,
 	}, nil
-}
-
-// identity changes when a resource is made anew. Google's IDs don't: they are made of
-// names, which a new machine takes over.
-func identity(r pulumi.CustomResource) pulumi.StringOutput {
-	if vm, ok := r.(*compute.Instance); ok {
-		return vm.InstanceId
-	}
-	return r.ID().ToStringOutput()
 }

@@ -59,7 +59,7 @@ func (x *member) checks(daemonSets []pulumi.Resource) error {
 	var machines pulumi.StringArray
 	for _, other := range x.args.Clusters {
 		for _, n := range other.Nodes {
-			machines = append(machines, n.VM.ID().ToStringOutput())
+			machines = append(machines, n.Machine)
 		}
 	}
 	reclaims := "no"
@@ -95,7 +95,7 @@ func (x *member) checks(daemonSets []pulumi.Resource) error {
 // leave gives a worker's addresses back when it is taken out of its cluster. It
 // depends on the node's membership, and so goes before that.
 func (x *member) leave(n *clouds.Node) error {
-	s, err := script("peer", "10m", pulumi.StringMap{"NODE": pulumi.String(n.Name)}, n.VM.ID())
+	s, err := script("peer", "10m", pulumi.StringMap{"NODE": pulumi.String(n.Name)}, n.Machine)
 	if err != nil {
 		return err
 	}

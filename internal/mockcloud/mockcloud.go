@@ -96,6 +96,8 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 	case "gcp:compute/address:Address":
 		set("address", Address(a.Name))
 	case "gcp:compute/instance:Instance":
+		// The ID is made of names; this number is the machine's own.
+		set("instanceId", "1234567890")
 		nic := a.Inputs["networkInterfaces"].ArrayValue()[0].ObjectValue().Copy()
 		nic["networkIp"] = resource.NewProperty("10.10.0.2")
 		out["networkInterfaces"] = resource.NewProperty([]resource.PropertyValue{resource.NewProperty(nic)})

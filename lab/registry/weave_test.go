@@ -274,6 +274,23 @@ func TestWeaveLaunchExposesWhatItIsTold(t *testing.T) {
 	}
 }
 
+func TestWeaveLaunchAsksForAnAddressUntilItHasOne(t *testing.T) {
+	n := newNode(t, "INIT_CONTAINER=true")
+	n.program("bin/curl", `case $* in *"POST http://127.0.0.1:6784/ip/weave:expose")
+		[ -e `+n.dir+`/refused ] || { : >`+n.dir+`/refused; echo no address; exit 22; }
+		printf 10.32.0.1/12 ;; esac`)
+	out, calls, err := n.run("launch.sh")
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if !slices.ContainsFunc(calls, func(c string) bool { return strings.HasSuffix(c, "POST http://127.0.0.1:6784/expose/10.32.0.1/12") }) {
+		t.Errorf("the node has no address; called:\n%s", strings.Join(calls, "\n"))
+	}
+	if !strings.Contains(out, "no address") {
+		t.Errorf("got %q, want the refusal in the log", out)
+	}
+}
+
 func TestWeaveLaunchComplains(t *testing.T) {
 	for want, spoil := range map[string]func(*node){
 		"Kubernetes doesn't tell": func(n *node) { n.program("weave/kube-utils", "exit 1") },

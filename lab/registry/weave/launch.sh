@@ -83,8 +83,14 @@ expose() {
 	for cidr in $WEAVE_EXPOSE_IP; do control POST "/expose/$cidr"; done
 }
 
+# control insists: a peer that could not have an address when it started, because
+# the one to give it had just gone, must have it when it can.
 control() {
-	curl -sS --fail-with-body --connect-timeout 3 -X "$1" "http://$control$2" || die "weaver: $1 $2 failed"
+	until answer=$(curl -sS --fail-with-body --connect-timeout 3 -X "$1" "http://$control$2"); do
+		echo "weaver: $1 $2 failed, will try again: $answer" >&2
+		sleep 1
+	done
+	printf '%s' "$answer"
 }
 
 # run becomes weaver, so that weaver gets the signal when the pod shall end.
