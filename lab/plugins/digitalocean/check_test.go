@@ -48,17 +48,7 @@ func TestCheck(t *testing.T) {
 		"key":                    {typeSSHKey, m{"publicKey": "x"}, nil, "key invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in := m{}
-			for _, p := range []m{test.base, test.extra} {
-				for k, v := range p {
-					in[k] = v
-				}
-			}
-			_, failures := engine(t).Check(test.token, "x", in)
-			got := strings.Join(failures, "\n")
-			if test.want == "" && got != "" || !strings.Contains(got, test.want) {
-				t.Errorf("got %q; want %q", got, test.want)
-			}
+			engine(t).WantProblem(test.token, test.want, test.base, test.extra)
 		})
 	}
 }

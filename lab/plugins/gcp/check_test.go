@@ -1,7 +1,6 @@
 package gcp
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -63,11 +62,7 @@ func TestCheck(t *testing.T) {
 		"instance's status":         {typeInstance, vmWith("desiredStatus", "SUSPENDED"), "expected desiredStatus to be one of"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, failures := e.Check(test.token, "x", test.in)
-			got := strings.Join(failures, "\n")
-			if test.want == "" && got != "" || !strings.Contains(got, test.want) {
-				t.Errorf("got %q; want %q", got, test.want)
-			}
+			engine(t).WantProblem(test.token, test.want, test.in)
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,21 @@ func (e *Engine) Check(token, name string, in map[string]any) (provider.Props, [
 		failures = append(failures, fmt.Sprintf("%s: %s", f.Property, f.Reason))
 	}
 	return r.Properties, failures
+}
+
+// WantProblem checks the sum of inputs and wants a problem that contains want, or
+// none if want is empty.
+func (e *Engine) WantProblem(token, want string, inputs ...map[string]any) {
+	e.Helper()
+	in := map[string]any{}
+	for _, more := range inputs {
+		maps.Copy(in, more)
+	}
+	_, failures := e.Check(token, "x", in)
+	got := strings.Join(failures, "\n")
+	if want == "" && got != "" || !strings.Contains(got, want) {
+		e.Errorf("got %q; want %q", got, want)
+	}
 }
 
 func key(token, name string) string { return token + " " + name }
