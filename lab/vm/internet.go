@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -49,6 +50,9 @@ func (h *Host) ensureInternet(ctx context.Context) error {
 		return err
 	}
 	if len(found) == 0 {
+		if err := checkUnused(); err != nil {
+			return err
+		}
 		labels, err := labels(kindInternet, kindInternet, Internet)
 		if err != nil {
 			return err
@@ -65,6 +69,36 @@ func (h *Host) ensureInternet(ctx context.Context) error {
 	}
 	if err := h.ensureRegistry(ctx); err != nil {
 		return fmt.Errorf("the registry: %w", err)
+	}
+	return nil
+}
+
+// checkUnused reports who has addresses of the lab's internet on this host already:
+// an engine that was removed leaves its bridges, and what is sent to the lab would
+// go there.
+func checkUnused() error {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, i := range interfaces {
+		addresses, err := i.Addrs()
+		if err != nil {
+			return fmt.Errorf("interface %s: %w", i.Name, err)
+		}
+		errs = append(errs, inUse(i.Name, addresses))
+	}
+	return errors.Join(errs...)
+}
+
+func inUse(name string, addresses []net.Addr) error {
+	for _, a := range addresses {
+		p, err := netip.ParsePrefix(a.String())
+		if err == nil && p.Overlaps(Internet) {
+			return fmt.Errorf("the lab needs %s, and this host's interface %s has %s: if a removed Docker has left it, `sudo ip link delete %s`; if it is a VPN's, switch that off",
+				Internet, name, p, name)
+		}
 	}
 	return nil
 }
