@@ -23,6 +23,9 @@ const (
 	defaultMTU = 1376
 )
 
+// defaultDomain is the zone's where hybrid:zone leaves it out.
+const defaultDomain = "cluster.world"
+
 // passwordKey is the one setting that is secret.
 const passwordKey = "hybrid:weavePassword"
 
@@ -86,7 +89,23 @@ func decodeSettings(get func(key string) string, p *problems) *Settings {
 		}
 	}
 	s.Mesh = decodeMesh(get("hybrid:mesh"), p)
+	s.Zone = decodeZone(get("hybrid:zone"), p)
 	return s
+}
+
+// decodeZone reads hybrid:zone, as decodeMesh does.
+func decodeZone(text string, p *problems) ZoneSettings {
+	z := ZoneSettings{Enabled: true, Domain: defaultDomain}
+	if text == "" {
+		return z
+	}
+	if o := newObject(json.RawMessage(text), "hybrid:zone", p); o != nil {
+		o.into("enabled", "true or false, without quotes", &z.Enabled)
+		o.into("domain", "a string", &z.Domain)
+		o.into("existing", "a string", &z.Existing)
+		o.done()
+	}
+	return z
 }
 
 // decodeMesh reads hybrid:mesh. A stack's object replaces the project's default as

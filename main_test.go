@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -38,6 +39,10 @@ func TestProgram(t *testing.T) {
 		"america-2 gcp:compute/instance:Instance",
 		"london hybrid:clouds:Cluster",
 		"america-kubernetes pulumi:providers:kubernetes",
+		"zone hybrid:federation:Zone",
+		"zone gcp:dns/managedZone:ManagedZone",
+		"zone-london gcp:dns/recordSet:RecordSet",
+		"zone-federation gcp:dns/recordSet:RecordSet",
 		"mesh hybrid:mesh:Mesh",
 		"mesh-password random:index/randomPassword:RandomPassword",
 		"london-weave-net kubernetes:apps/v1:DaemonSet",
@@ -114,6 +119,57 @@ func TestOneCluster(t *testing.T) {
 	}
 }
 
+// Nothing of a zone that is switched off is left, not even in certificates.
+func TestWithoutZone(t *testing.T) {
+	config := stackConfig(t, "Pulumi.dev.yaml")
+	config["hybrid:zone"] = `{"enabled": false}`
+	r, err := mockcloud.Run(false, config, func(ctx *pulumi.Context) error {
+		settings, err := loadSettings(ctx)
+		if err != nil {
+			return err
+		}
+		if all := outputs(&Settings{}, nil, nil); all["zone"] != nil || strings.Contains(next(settings), "zone") {
+			t.Error("there is an output of the zone, or a command about it")
+		}
+		return program(ctx)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, a := range r.Made {
+		if strings.HasPrefix(name, "zone") || strings.Contains(fmt.Sprint(a.Inputs), "cluster.world") {
+			t.Errorf("%s is about the zone", name)
+		}
+	}
+}
+
+// The names are in the certificates, and another domain replaces no node.
+func TestAnotherDomain(t *testing.T) {
+	config := stackConfig(t, "Pulumi.dev.yaml")
+	before, err := up(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config["hybrid:zone"] = `{"domain": "example.org"}`
+	after, err := up(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for name, a := range before {
+		if !strings.HasPrefix(name, "zone") && !reflect.DeepEqual(a.Inputs, after[name].Inputs) {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	if want := []string{"america-1-init command:remote:Command", "frankfurt-1-init command:remote:Command", "london-1-init command:remote:Command"}; !slices.Equal(found, want) {
+		t.Errorf("changed:\n%s\nwant:\n%s", strings.Join(found, "\n"), strings.Join(want, "\n"))
+	}
+	if stdin := fmt.Sprint(after["london-1-init command:remote:Command"].Inputs["stdin"]); !strings.Contains(stdin, "- london.example.org\n") {
+		t.Errorf("kubeadm doesn't know the name: %s", stdin)
+	}
+}
+
 func TestOutputs(t *testing.T) {
 	_, err := preview(stackConfig(t, "Pulumi.dev.yaml"), func(ctx *pulumi.Context) error {
 		settings, err := loadSettings(ctx)
@@ -124,8 +180,12 @@ func TestOutputs(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		all := outputs(settings, clusters)
-		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"clusters", "kubeconfig", "mesh", "next", "sshPrivateKeys"}) {
+		zone, err := makeZone(ctx, settings, clusters)
+		if err != nil {
+			return err
+		}
+		all := outputs(settings, clusters, zone)
+		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"clusters", "kubeconfig", "mesh", "next", "sshPrivateKeys", "zone"}) {
 			t.Errorf("outputs %v", got)
 		}
 		for _, name := range []string{"kubeconfig", "sshPrivateKeys"} {
@@ -134,8 +194,12 @@ func TestOutputs(t *testing.T) {
 				t.Errorf("%s is not secret", name)
 			}
 		}
-		if text := next(settings); !strings.Contains(text, "kubectl --context london get nodes\n") || !strings.Contains(text, "umask 077") {
+		if text := next(settings); !strings.Contains(text, "kubectl --context london get nodes\n") || !strings.Contains(text, "umask 077") || !strings.Contains(text, "delegate cluster.world to these") {
 			t.Errorf("next:\n%s", text)
+		}
+		settings.Zone.Existing = "ours"
+		if text := next(settings); strings.Contains(text, "delegate") {
+			t.Errorf("next, with a zone that there is:\n%s", text)
 		}
 		return nil
 	})

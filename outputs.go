@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hybrid/clouds"
+	"hybrid/federation"
 	"hybrid/mesh"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -24,6 +25,15 @@ func makeClusters(ctx *pulumi.Context, settings *Settings) ([]*clouds.Cluster, e
 	return clusters, nil
 }
 
+// makeZone gives the clusters names in the DNS, or returns nil if they shall have
+// none.
+func makeZone(ctx *pulumi.Context, settings *Settings, clusters []*clouds.Cluster) (*federation.Zone, error) {
+	if !settings.Zone.Enabled {
+		return nil, nil
+	}
+	return federation.NewZone(ctx, "zone", settings.zoneArgs(ctx, clusters))
+}
+
 // joinClusters makes one network of all clusters' pods.
 func joinClusters(ctx *pulumi.Context, settings *Settings, clusters []*clouds.Cluster) error {
 	openings, err := clouds.Connect(clusters)
@@ -34,8 +44,8 @@ func joinClusters(ctx *pulumi.Context, settings *Settings, clusters []*clouds.Cl
 	return err
 }
 
-// outputs are the stack's.
-func outputs(settings *Settings, clusters []*clouds.Cluster) pulumi.Map {
+// outputs are the stack's. zone may be nil.
+func outputs(settings *Settings, clusters []*clouds.Cluster, zone *federation.Zone) pulumi.Map {
 	about, keys := pulumi.Map{}, pulumi.StringMap{}
 	var kubeconfigs pulumi.StringArray
 	for i, c := range clusters {
@@ -49,7 +59,7 @@ func outputs(settings *Settings, clusters []*clouds.Cluster) pulumi.Map {
 		keys[c.Name] = c.SSHPrivateKey
 		kubeconfigs = append(kubeconfigs, c.Kubeconfig)
 	}
-	return pulumi.Map{
+	all := pulumi.Map{
 		"clusters": about,
 		// In the order of the settings: the current context is the first cluster's.
 		"kubeconfig":     pulumi.ToSecret(kubeconfigs.ToStringArrayOutput().ApplyT(clouds.MergeKubeconfigs)),
@@ -60,6 +70,10 @@ func outputs(settings *Settings, clusters []*clouds.Cluster) pulumi.Map {
 		},
 		"next": pulumi.String(next(settings)),
 	}
+	if zone != nil {
+		all["zone"] = pulumi.Map{"domain": pulumi.String(zone.Domain), "nameServers": zone.NameServers}
+	}
+	return all
 }
 
 // next is what to type after pulumi up.
@@ -69,6 +83,11 @@ func next(settings *Settings) string {
 	b.WriteString("export KUBECONFIG=$PWD/hybrid.kubeconfig\n")
 	for _, c := range settings.Clusters {
 		fmt.Fprintf(&b, "kubectl --context %s get nodes\n", c.Name)
+	}
+	// An existing zone has been delegated by those who made it.
+	if z := settings.Zone; z.Enabled && z.Existing == "" {
+		b.WriteString("pulumi stack output zone")
+		fmt.Fprintf(&b, "   # delegate %s to these name servers: with your registrar, or by NS records in the domain above it\n", z.Domain)
 	}
 	return b.String()
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"hybrid/clouds"
+	"hybrid/federation"
 	"hybrid/mesh"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -21,6 +22,13 @@ type Settings struct {
 	Kubeadm           clouds.KubeadmOverrides
 	WeavePassword     string // empty: one is generated
 	Mesh              MeshSettings
+	Zone              ZoneSettings
+}
+
+// ZoneSettings is hybrid:zone.
+type ZoneSettings struct {
+	Enabled          bool
+	Domain, Existing string
 }
 
 // MeshSettings is hybrid:mesh.
@@ -67,9 +75,19 @@ func (s *Settings) clusterArgs(c ClusterSettings) *clouds.ClusterArgs {
 		PodCIDR:           s.PodCIDR,
 		AdminCIDRs:        s.AdminCIDRs,
 		KubernetesVersion: s.KubernetesVersion,
+		Names:             s.names(c.Name),
 		RegistryMirror:    s.RegistryMirror,
 		Kubeadm:           s.Kubeadm,
 	}
+}
+
+// names are the names that something has in the DNS: one in the zone, or none
+// without a zone.
+func (s *Settings) names(label string) []string {
+	if !s.Zone.Enabled {
+		return nil
+	}
+	return []string{label + "." + s.Zone.Domain}
 }
 
 // host is the name of the cluster that seeds the mesh: the one that hosts the
@@ -101,6 +119,22 @@ func (s *Settings) meshArgs(ctx *pulumi.Context, clusters []*clouds.Cluster, ope
 	}
 	if s.WeavePassword != "" {
 		args.Password = config.GetSecret(ctx, passwordKey)
+	}
+	return args
+}
+
+// zoneArgs is what the zone needs to know of the settings.
+func (s *Settings) zoneArgs(ctx *pulumi.Context, clusters []*clouds.Cluster) *federation.ZoneArgs {
+	args := &federation.ZoneArgs{
+		Domain:   s.Zone.Domain,
+		Existing: s.Zone.Existing,
+		Project:  config.Get(ctx, projectKey),
+		Clusters: clusters,
+	}
+	for _, c := range clusters {
+		if c.Name == s.host() {
+			args.Host = c
+		}
 	}
 	return args
 }

@@ -125,6 +125,9 @@ func TestStacksAreValid(t *testing.T) {
 		if want := (MeshSettings{Image: defaultMeshImage, MTU: defaultMTU, InitContainer: true}); s.Mesh != want {
 			t.Errorf("%s: mesh %+v, want %+v", file, s.Mesh, want)
 		}
+		if !s.Zone.Enabled || s.Zone.Existing != "" {
+			t.Errorf("%s: zone %+v", file, s.Zone)
+		}
 	}
 }
 
@@ -150,7 +153,7 @@ func TestProjectFile(t *testing.T) {
 	if err := project.Validate(); err != nil {
 		t.Error(err)
 	}
-	want := []string{"adminCidrs", "clusters", "kubeadm", "kubernetesVersion", "mesh", "podCidr", "registryMirror", "weavePassword"}
+	want := []string{"adminCidrs", "clusters", "kubeadm", "kubernetesVersion", "mesh", "podCidr", "registryMirror", "weavePassword", "zone"}
 	if got := slices.Sorted(maps.Keys(project.Config)); !slices.Equal(got, want) {
 		t.Errorf("keys %v, want %v", got, want)
 	}
@@ -172,6 +175,32 @@ func TestMeshDefaults(t *testing.T) {
 	whole, empty, one := decodeMesh(encode(t, project.Config["mesh"].Default), &p), decodeMesh("{}", &p), decodeMesh(`{"fastdp": true}`, &p)
 	if whole != empty || !one.FastDatapath || one.MTU != whole.MTU || p.err() != nil {
 		t.Errorf("Pulumi.yaml %+v, empty %+v, one setting %+v, %v", whole, empty, one, p.err())
+	}
+}
+
+func TestZoneDefaults(t *testing.T) {
+	project, err := workspace.LoadProject("Pulumi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p problems
+	whole, empty, off := decodeZone(encode(t, project.Config["zone"].Default), &p), decodeZone("{}", &p), decodeZone(`{"enabled": false}`, &p)
+	if whole != empty || off.Enabled || off.Domain != whole.Domain || p.err() != nil {
+		t.Errorf("Pulumi.yaml %+v, empty %+v, switched off %+v, %v", whole, empty, off, p.err())
+	}
+}
+
+// The longest name of the DNS is the longest that is taken.
+func TestLongestDomain(t *testing.T) {
+	withoutProject(t)
+	label := strings.Repeat("a", 61) + "."
+	domain := strings.Repeat(label, 3)
+	for n, ok := range map[int]bool{242: true, 243: false} { // and federation. before it
+		config := stackConfig(t, "Pulumi.dev.yaml")
+		config["hybrid:zone"] = encode(t, map[string]any{"domain": domain + strings.Repeat("b", n-len(domain)-3) + ".de"})
+		if _, err := load(config); (err == nil) != ok {
+			t.Errorf("%d characters: %v", n, err)
+		}
 	}
 }
 

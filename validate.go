@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"hybrid/clouds"
+	"hybrid/federation"
 )
 
 // federationContext is the kubeconfig context of the federation's API, and so no
@@ -98,6 +99,7 @@ func (s *Settings) validateGlobals(p *problems) {
 		p.add("hybrid:registryMirror", "found %q: expected http:// or https://, a host and perhaps a port, nothing else, such as https://registry.example.org:5000", s.RegistryMirror)
 	}
 	s.validateMesh(p)
+	s.validateZone(p)
 	for _, problem := range s.Kubeadm.Problems() {
 		p.add("hybrid:kubeadm", "%s", problem)
 	}
@@ -226,12 +228,66 @@ func (s *Settings) validateOverlaps(p *problems) {
 // projectVariables are where Google's provider looks for a project.
 var projectVariables = []string{"GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"}
 
+// projectKey is Google's own setting.
+const projectKey = "gcp:project"
+
 // checkProject notes a missing project: Google's provider would find that out
 // only when the other clouds' resources are being made already.
 func checkProject(s *Settings, get func(string) string, p *problems) {
-	uses := func(c ClusterSettings) bool { return c.Cloud == clouds.GCE }
 	set := func(name string) bool { return os.Getenv(name) != "" }
-	if slices.ContainsFunc(s.Clusters, uses) && get("gcp:project") == "" && !slices.ContainsFunc(projectVariables, set) {
-		p.add("gcp:project", "missing: set it to the ID of the Google Cloud project that the clusters on gce shall be in")
+	if get(projectKey) != "" || slices.ContainsFunc(projectVariables, set) {
+		return
+	}
+	if slices.ContainsFunc(s.Clusters, func(c ClusterSettings) bool { return c.Cloud == clouds.GCE }) {
+		p.add(projectKey, "missing: set it to the ID of the Google Cloud project that the clusters on gce shall be in")
+	} else if s.Zone.Enabled {
+		p.add(projectKey, "missing: set it to the ID of the Google Cloud project that the zone shall be in, or switch the zone off by hybrid:zone's enabled: false")
+	}
+}
+
+// longestName is the most characters of a name in the DNS (RFC 1035, with the dots
+// between its labels).
+const longestName = 253
+
+var (
+	// Labels of RFC 1123, in lower case, as certificates have them.
+	domainName = regexp.MustCompile(`^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	// As the DNS API of Google has it.
+	zoneName = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
+)
+
+// clusterDomain is the suffix of services within a cluster: each cluster's own name
+// server answers for it.
+const clusterDomain = "cluster.local"
+
+func (s *Settings) validateZone(p *problems) {
+	z := s.Zone
+	if !z.Enabled {
+		return
+	}
+	const key = "hybrid:zone"
+	switch {
+	case !domainName.MatchString(z.Domain):
+		p.add(key, "domain is %q: expected a domain of two labels or more, such as %s: a-z, 0-9 and - between dots, none of them at its end", z.Domain, defaultDomain)
+	case strings.HasSuffix("."+z.Domain, "."+clusterDomain):
+		p.add(key, "domain is %q: in %s each cluster has names of its own, choose another", z.Domain, clusterDomain)
+	default:
+		longest := federation.RecordName
+		for _, c := range s.Clusters {
+			if len(c.Name) > len(longest) && len(c.Name) <= clouds.MaxNameLength {
+				longest = c.Name
+			}
+		}
+		if n := len(longest + "." + z.Domain); n > longestName {
+			p.add(key, "domain has %d characters, so that the name of %s in it has %d: expected a domain of at most %d", len(z.Domain), longest, n, longestName-len(longest)-1)
+		}
+	}
+	if z.Existing != "" && !zoneName.MatchString(z.Existing) {
+		p.add(key, "existing is %q: expected the name of a managed zone (not its domain), such as my-zone", z.Existing)
+	}
+	for _, c := range s.Clusters {
+		if c.Name == federation.RecordName {
+			p.add(c.subject(), "%s.%s is the name of the federation's API: choose another name, or switch the zone off", c.Name, z.Domain)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package clouds
 
 import (
 	"embed"
+	"strings"
 
 	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -116,14 +117,19 @@ func (b *bootstrap) prepare(n *Node) (*host, error) {
 	return h, err
 }
 
-// init creates the cluster on its control plane.
+// init creates the cluster on its control plane, and keeps the names in the API's
+// certificate.
 func (b *bootstrap) init(control *host) (*remote.Command, error) {
-	documents := pulumi.All(control.PrivateAddress, control.PublicAddress).ApplyT(func(v []any) (string, error) {
+	addresses := pulumi.All(control.PrivateAddress, control.PublicAddress)
+	documents := addresses.ApplyT(func(v []any) (string, error) {
 		return initDocuments(b.cluster, b.args, control.Name, v[0].(string), v[1].(string))
+	}).(pulumi.StringOutput)
+	names := addresses.ApplyT(func(v []any) string {
+		return strings.Join(certificateNames(b.cluster, b.args, control.Name, v[0].(string), v[1].(string)), " ")
 	}).(pulumi.StringOutput)
 	return b.run(control, step{
 		script: "init", after: pulumi.StringArray{id(control.prepared)}, timeout: "15m",
-		params: pulumi.StringMap{"CONFIG": documents},
+		params: pulumi.StringMap{"CONFIG": documents, "NAMES": names},
 	})
 }
 

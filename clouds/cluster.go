@@ -40,6 +40,9 @@ type ClusterArgs struct {
 
 	// Optional.
 
+	// Names are DNS names by which the Kubernetes API is reached. Its certificate
+	// is valid for them, and is made anew when they change.
+	Names []string
 	// RegistryMirror serves every container image, if it is set:
 	// http(s)://host[:port].
 	RegistryMirror string

@@ -26,14 +26,24 @@ func (g *google) defaults() {
 }
 
 func (g *google) login() (err error) {
-	g.provider, err = gcp.NewProvider(g.ctx, g.named(GCE), &gcp.ProviderArgs{
-		Project:     g.plain("gcp", "project"),
-		Region:      pulumi.String(g.args.Region),
-		Zone:        pulumi.String(g.args.Zone),
-		Credentials: g.secret("gcp", "credentials"),
-		AccessToken: g.secret("gcp", "accessToken"),
+	g.provider, err = GoogleProvider(g.ctx, g.named(GCE), gcp.ProviderArgs{
+		Region: pulumi.String(g.args.Region),
+		Zone:   pulumi.String(g.args.Zone),
 	}, pulumi.Parent(g.parent))
 	return err
+}
+
+// GoogleProvider makes an explicit provider for Google's cloud. Project and account
+// are those of the stack's config, unless the arguments have others; what neither
+// has, the provider looks for in its environment.
+func GoogleProvider(ctx *pulumi.Context, name string, args gcp.ProviderArgs, opts ...pulumi.ResourceOption) (*gcp.Provider, error) {
+	if args.Project == nil {
+		args.Project = plain(ctx, "gcp", "project")
+	}
+	if args.Credentials == nil && args.AccessToken == nil {
+		args.Credentials, args.AccessToken = secret(ctx, "gcp", "credentials"), secret(ctx, "gcp", "accessToken")
+	}
+	return gcp.NewProvider(ctx, name, &args, opts...)
 }
 
 func (g *google) network() (err error) {

@@ -93,18 +93,7 @@ func initDocuments(cluster string, args *ClusterArgs, node, private, public stri
 			"localAPIEndpoint": document{"advertiseAddress": private, "bindPort": apiPort},
 			"nodeRegistration": registration(node, private),
 		}, over.InitConfiguration),
-		merged(document{
-			"apiVersion":           kubeadmVersion,
-			"kind":                 "ClusterConfiguration",
-			"clusterName":          cluster,
-			"kubernetesVersion":    args.KubernetesVersion,
-			"controlPlaneEndpoint": fmt.Sprintf("%s:%d", private, apiPort),
-			"networking": document{
-				"podSubnet":     args.PodCIDR.String(),
-				"serviceSubnet": args.ServiceCIDR.String(),
-			},
-			"apiServer": document{"certSANs": []any{private, public, node}},
-		}, over.ClusterConfiguration),
+		clusterConfiguration(cluster, args, node, private, public),
 		merged(document{
 			"apiVersion":   "kubelet.config.k8s.io/v1beta1",
 			"kind":         "KubeletConfiguration",
@@ -115,6 +104,37 @@ func initDocuments(cluster string, args *ClusterArgs, node, private, public stri
 			"kind":       "KubeProxyConfiguration",
 		}, over.KubeProxyConfiguration),
 	)
+}
+
+func clusterConfiguration(cluster string, args *ClusterArgs, node, private, public string) document {
+	names := []any{private, public, node}
+	for _, n := range args.Names {
+		names = append(names, n)
+	}
+	return merged(document{
+		"apiVersion":           kubeadmVersion,
+		"kind":                 "ClusterConfiguration",
+		"clusterName":          cluster,
+		"kubernetesVersion":    args.KubernetesVersion,
+		"controlPlaneEndpoint": fmt.Sprintf("%s:%d", private, apiPort),
+		"networking": document{
+			"podSubnet":     args.PodCIDR.String(),
+			"serviceSubnet": args.ServiceCIDR.String(),
+		},
+		"apiServer": document{"certSANs": names},
+	}, args.Kubeadm.ClusterConfiguration)
+}
+
+// certificateNames are the names and addresses in the API's certificate, besides
+// those that Kubernetes itself puts there.
+func certificateNames(cluster string, args *ClusterArgs, node, private, public string) []string {
+	server, _ := clusterConfiguration(cluster, args, node, private, public)["apiServer"].(document)
+	list, _ := server["certSANs"].([]any)
+	var names []string
+	for _, n := range list {
+		names = append(names, fmt.Sprint(n))
+	}
+	return names
 }
 
 // joinDocument is what kubeadm join reads. It contains the token: a secret.

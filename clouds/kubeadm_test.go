@@ -30,6 +30,7 @@ func golden(t *testing.T, file, got string) {
 
 func overridden() *ClusterArgs {
 	a := args(AWS)
+	a.Names = []string{"frankfurt.example.org"}
 	a.Kubeadm = KubeadmOverrides{
 		InitConfiguration: document{"nodeRegistration": document{
 			"ignorePreflightErrors": []any{"NumCPU"},
@@ -63,6 +64,13 @@ func TestKubeadmDocuments(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, file, got)
+	}
+}
+
+func TestCertificateNames(t *testing.T) {
+	got := strings.Join(certificateNames("frankfurt", overridden(), "frankfurt-1", "10.10.0.2", "192.0.2.1"), " ")
+	if want := "10.10.0.2 192.0.2.1 frankfurt-1 frankfurt.example.org k.example.org"; got != want {
+		t.Errorf("found %s, want %s", got, want)
 	}
 }
 

@@ -9,8 +9,10 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,7 +91,7 @@ func TestFirstContact(t *testing.T) {
 
 func TestInit(t *testing.T) {
 	m := newMachine(t)
-	config := map[string]string{"CONFIG": "kind: InitConfiguration"}
+	config := map[string]string{"CONFIG": "kind: InitConfiguration", "NAMES": "10.10.0.2"}
 	// The first attempt dies half-way.
 	m.Program("kubeadm", `[ "$1" != init ] || { mkdir -p `+m.Dir+`/etc/kubernetes/pki; echo "port in use"; exit 1; }`)
 	_, stderr, calls, err := m.run("init", "create", config)
@@ -109,11 +111,83 @@ func TestInit(t *testing.T) {
 		t.Errorf("found %v, %s", err, stderr)
 	}
 	called(t, calls)
-	_, stderr, calls, err = m.run("init", "create", map[string]string{"CONFIG": "changed"})
+	_, stderr, calls, err = m.run("init", "create", map[string]string{"CONFIG": "changed", "NAMES": "10.10.0.2"})
 	if err != nil || !strings.Contains(stderr, "initialized already") {
 		t.Errorf("found %v, %s", err, stderr)
 	}
 	called(t, calls)
+}
+
+// Other names change the certificate of a cluster that is there, and nothing else.
+func TestRename(t *testing.T) {
+	params := func(names ...string) map[string]string {
+		a := args(AWS)
+		a.Names = names
+		config, err := initDocuments("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return map[string]string{"CONFIG": config, "NAMES": strings.Join(certificateNames("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1"), " ")}
+	}
+	m := newMachine(t)
+	if _, stderr, _, err := m.run("init", "create", params("a.example.org")); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	for _, file := range []string{"ca.crt", "ca.key", "apiserver.crt", "apiserver.key"} {
+		m.File("etc/kubernetes/pki/"+file, "old")
+	}
+	const renew = "kubeadm init phase certs apiserver --config /state/certificate.yaml"
+	// The first attempt dies half-way.
+	m.Program("kubeadm", "echo no authority; exit 1")
+	_, stderr, calls, err := m.run("init", "create", params("b.example.org"))
+	if err == nil || !strings.Contains(stderr, "no authority") {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, calls, renew)
+	if got := m.read("etc/kubernetes/pki/apiserver.crt"); got != "old" {
+		t.Errorf("the certificate is %q after a failure, want the old one", got)
+	}
+	// kubeadm leaves a certificate that it finds.
+	m.Program("kubeadm", `cd `+m.Dir+`/state/pki; for end in crt key; do [ -e apiserver.$end ] || echo new >apiserver.$end; done`)
+	// The API takes a moment to notice.
+	m.Program("openssl", `case $1 in
+	s_client) cat `+m.Dir+`/served 2>/dev/null; cat `+m.Dir+`/etc/kubernetes/pki/apiserver.crt >`+m.Dir+`/served ;;
+	x509) cat ;;
+	esac`)
+	show, look := "openssl x509 -noout -fingerprint -sha256", "openssl s_client -connect 127.0.0.1:6443"
+	_, stderr, calls, err = m.run("init", "create", params("b.example.org"))
+	if err != nil || stderr != "" {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	slices.Sort(calls[1:]) // those of a pipe come in any order
+	called(t, calls, renew, look, look, show, show, show, show)
+	for _, file := range []string{"apiserver.crt", "apiserver.key"} {
+		if got := m.read("etc/kubernetes/pki/" + file); got != "new\n" {
+			t.Errorf("%s is %q, want the new one", file, got)
+		}
+	}
+	config := m.read("state/certificate.yaml")
+	if !strings.Contains(config, "\nkind: ClusterConfiguration\ncertificatesDir: "+m.Dir+"/state/pki\n") || !strings.Contains(config, "- b.example.org\n") {
+		t.Errorf("the certificate was made from:\n%s", config)
+	}
+	if _, err := os.Stat(m.Dir + "/state/pki"); err == nil {
+		t.Error("the authority's key is linked to still")
+	}
+	// Nothing to do; nor has anybody to be told that settings have changed.
+	_, stderr, calls, err = m.run("init", "create", params("b.example.org"))
+	if err != nil || stderr != "" {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, calls)
+	// An API that never takes the certificate is no success.
+	m.Program("openssl", `case $1 in s_client) echo other ;; x509) cat ;; esac`)
+	_, stderr, _, err = m.run("init", "create", params())
+	if err == nil || !strings.Contains(stderr, "does not use its new certificate") {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	if got := m.read("state/names"); !strings.Contains(got, "b.example.org") {
+		t.Errorf("the names are taken for done: %s", got)
+	}
 }
 
 // authority makes a certificate, and its hash as kubeadm defines it.

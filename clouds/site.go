@@ -91,19 +91,28 @@ func setDefault(s *string, value string) {
 	}
 }
 
+// plain and secret read settings of a cloud's own namespace.
+func (s *site) plain(namespace, key string) pulumi.StringPtrInput {
+	return plain(s.ctx, namespace, key)
+}
+
+func (s *site) secret(namespace, key string) pulumi.StringPtrInput {
+	return secret(s.ctx, namespace, key)
+}
+
 // plain reads a setting of a cloud's own namespace for an explicit provider,
 // which unlike the default one doesn't read stack config itself. Nil if unset:
 // the provider then looks at its environment.
-func (s *site) plain(namespace, key string) pulumi.StringPtrInput {
-	if v := config.Get(s.ctx, namespace+":"+key); v != "" {
+func plain(ctx *pulumi.Context, namespace, key string) pulumi.StringPtrInput {
+	if v := config.Get(ctx, namespace+":"+key); v != "" {
 		return pulumi.String(v)
 	}
 	return nil
 }
 
 // secret reads a setting as plain does, and keeps it secret.
-func (s *site) secret(namespace, key string) pulumi.StringPtrInput {
-	v, err := config.New(s.ctx, namespace).TrySecret(key)
+func secret(ctx *pulumi.Context, namespace, key string) pulumi.StringPtrInput {
+	v, err := config.New(ctx, namespace).TrySecret(key)
 	if err != nil {
 		return nil
 	}

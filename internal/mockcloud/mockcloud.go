@@ -101,6 +101,9 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 		nic := a.Inputs["networkInterfaces"].ArrayValue()[0].ObjectValue().Copy()
 		nic["networkIp"] = resource.NewProperty("10.10.0.2")
 		out["networkInterfaces"] = resource.NewProperty([]resource.PropertyValue{resource.NewProperty(nic)})
+	case "gcp:dns/managedZone:ManagedZone":
+		set("name", a.Name+"-1234567")
+		out["nameServers"] = resource.NewPropertyValue([]any{"ns-cloud-a1.googledomains.com.", "ns-cloud-a2.googledomains.com."})
 	case "random:index/randomPassword:RandomPassword":
 		out["result"] = resource.MakeSecret(resource.NewProperty(Password))
 	case "command:remote:Command":
@@ -136,8 +139,25 @@ func Address(name string) string {
 	return fmt.Sprintf("192.0.%d.%d", name[0], number)
 }
 
-// Call implements pulumi.MockResourceMonitor: it finds an AMI.
-func (r *Record) Call(pulumi.MockCallArgs) (resource.PropertyMap, error) {
+// ExistingZone is the domain of the managed zones that there are, whatever their
+// names: one is private.
+const (
+	ExistingZone = "example.org"
+	PrivateZone  = "private"
+)
+
+// Call implements pulumi.MockResourceMonitor: it finds an AMI, or a managed zone.
+func (r *Record) Call(a pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	if a.Token == "gcp:dns/getManagedZone:getManagedZone" {
+		out := a.Args.Copy()
+		out["dnsName"] = resource.NewProperty(ExistingZone + ".")
+		out["nameServers"] = resource.NewPropertyValue([]any{"ns-cloud-b1.googledomains.com."})
+		out["visibility"] = resource.NewProperty("public")
+		if a.Args["name"].StringValue() == PrivateZone {
+			out["visibility"] = resource.NewProperty("private")
+		}
+		return out, nil
+	}
 	return resource.NewPropertyMapFromMap(map[string]any{"id": "ami-1"}), nil
 }
 

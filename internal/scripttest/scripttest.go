@@ -3,6 +3,7 @@ package scripttest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,6 +56,10 @@ func (m *Machine) File(path, text string) {
 	m.t.Helper()
 	path = filepath.Join(m.Dir, path)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+	// It may be a link to this machine's own program, which must stay what it is.
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		m.t.Fatal(err)
 	}
 	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {

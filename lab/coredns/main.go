@@ -1,5 +1,5 @@
 // Command coredns is CoreDNS v1.13.1 with the plugins that the lab needs: those
-// of kubeadm's Corefile, and those with which one can serve a simulated DNS zone.
+// of kubeadm's Corefile, and those that serve the zones of the simulated clouds.
 //
 // It is a Go module of its own, so that CoreDNS's dependencies stay out of the
 // lab's other programs.
@@ -22,6 +22,7 @@ import (
 	_ "github.com/coredns/coredns/plugin/reload"
 
 	// Zones outside Kubernetes, and what one adds to a Corefile to debug it.
+	_ "github.com/coredns/coredns/plugin/auto"
 	_ "github.com/coredns/coredns/plugin/bind"
 	_ "github.com/coredns/coredns/plugin/debug"
 	_ "github.com/coredns/coredns/plugin/file"

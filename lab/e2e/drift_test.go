@@ -73,7 +73,7 @@ func killed(l *lab) {
 		name    string
 		reached func() bool
 	}{
-		{"networks are being made", func() bool { return len(l.docker()) > 2 }},
+		{"networks are being made", func() bool { return len(l.docker()) > 3 }},
 		{"machines boot", func() bool { return len(l.machines("london"))+len(l.machines("america")) >= 2 }},
 		{"kubeadm runs", func() bool {
 			for _, m := range l.machines("frankfurt") {

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 )
 
+// Clouds is the folder of the simulated clouds, within the state's.
+const Clouds = "clouds"
+
 // Stack is the only stack that the simulated clouds serve.
 const Stack = "dev"
 

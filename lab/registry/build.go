@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Build makes the images, and the registry's own program, in store.Dir. Only what
+// Build makes the images, and puts the servers' programs beside them, in store.Dir. Only what
 // changed is made anew. A registry that runs serves the new images at once.
 // progress receives one line at a time.
 func Build(ctx context.Context, cli *client.Client, in Inputs, progress func(line string)) error {
@@ -29,10 +29,11 @@ func Build(ctx context.Context, cli *client.Client, in Inputs, progress func(lin
 	if err != nil {
 		return err
 	}
-	return build(ctx, cli, dir, images(in), in.Server, progress)
+	programs := map[string]string{store.Server: in.Server, store.NameServer: in.CoreDNS}
+	return build(ctx, cli, dir, images(in), programs, progress)
 }
 
-func build(ctx context.Context, cli *client.Client, dir string, images []Image, server string, progress func(string)) error {
+func build(ctx context.Context, cli *client.Client, dir string, images []Image, programs map[string]string, progress func(string)) error {
 	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
 		return err
 	}
@@ -65,12 +66,10 @@ func build(ctx context.Context, cli *client.Client, dir string, images []Image, 
 	if err := replace(filepath.Join(dir, "index.json"), 0o644, text); err != nil {
 		return err
 	}
-	program, err := os.ReadFile(server)
-	if err != nil {
-		return err
-	}
-	if err := replace(filepath.Join(dir, store.Server), 0o755, program); err != nil {
-		return err
+	for name, program := range programs {
+		if err := install(program, filepath.Join(dir, name)); err != nil {
+			return err
+		}
 	}
 	return errors.Join(layers.save(), collect(dir, index))
 }
@@ -110,6 +109,27 @@ func replace(path string, mode fs.FileMode, text []byte) error {
 		os.Remove(f.Name())
 	}
 	return err
+}
+
+// install copies a program with its time, unless it is there already. Who runs it can
+// tell by the time whether it is another one.
+func install(from, to string) error {
+	source, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if there, err := os.Stat(to); err == nil && there.ModTime().Equal(source.ModTime()) && there.Size() == source.Size() {
+		return nil
+	}
+	program, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := replace(to, 0o755, program); err != nil {
+		return err
+	}
+	// Last: a copy that was killed before is made again.
+	return os.Chtimes(to, source.ModTime(), source.ModTime())
 }
 
 // collect removes the blobs that no image refers to.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"hybrid/lab/registry/store"
 
@@ -53,7 +54,7 @@ func newFixture(t *testing.T) *fixture {
 func (f *fixture) build() []string {
 	f.Helper()
 	var made []string
-	if err := build(f.Context(), nil, f.dir, f.images, f.server, func(line string) { made = append(made, line) }); err != nil {
+	if err := build(f.Context(), nil, f.dir, f.images, map[string]string{store.Server: f.server}, func(line string) { made = append(made, line) }); err != nil {
 		f.Fatal(err)
 	}
 	return made
@@ -152,6 +153,40 @@ func TestImagesCanBePulled(t *testing.T) {
 	text, err := io.ReadAll(r)
 	if err != nil || !strings.Contains(string(text), "usr/local/bin/alias") {
 		t.Errorf("layer: got %d bytes, %v, want a tar with the alias", len(text), err)
+	}
+}
+
+// A program is copied when it is another one. Whether it is shows in its time.
+func TestInstall(t *testing.T) {
+	from, to := write(t, filepath.Join(t.TempDir(), "from"), "one"), filepath.Join(t.TempDir(), "to")
+	built := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	for _, c := range []struct {
+		text, want string
+		built      time.Time
+	}{
+		{"one", "one", built},
+		{"two", "one", built}, // the same size and time: the same program
+		{"two", "two", built.Add(time.Nanosecond)},
+		{"three", "three", built},
+	} {
+		write(t, from, c.text)
+		if err := os.Chtimes(from, c.built, c.built); err != nil {
+			t.Fatal(err)
+		}
+		if err := install(from, to); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.want == c.text && !info.ModTime().Equal(c.built) || string(got) != c.want || info.Mode().Perm() != 0o755 {
+			t.Errorf("%s of %s: got %s of %s, mode %v", c.text, c.built, got, info.ModTime(), info.Mode())
+		}
 	}
 }
 

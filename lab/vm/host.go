@@ -4,7 +4,7 @@
 //
 // A network is a Docker network with a router container at its first address. The
 // routers meet in one more Docker network, the lab's internet, where the host
-// itself and the registry are too. Machines carry /32 addresses and reach
+// itself, the registry and the name server are too. Machines carry /32 addresses and reach
 // everything, even their neighbors, through the router, which enforces the
 // firewall rules and translates public addresses.
 package vm
@@ -36,11 +36,12 @@ const (
 
 // The kinds of things.
 const (
-	kindInternet = "internet"
-	kindRegistry = "registry"
-	kindNetwork  = "network"
-	kindRouter   = "router"
-	kindMachine  = "machine"
+	kindInternet   = "internet"
+	kindRegistry   = "registry"
+	kindNameServer = "nameserver"
+	kindNetwork    = "network"
+	kindRouter     = "router"
+	kindMachine    = "machine"
 )
 
 // namePrefix keeps the lab's names apart from the user's.

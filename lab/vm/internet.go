@@ -2,24 +2,17 @@ package vm
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"time"
 
-	"hybrid/lab/image"
 	"hybrid/lab/registry/store"
 
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
+	"golang.org/x/sync/errgroup"
 )
 
 // The lab's internet is RFC 2544's range for benchmarks, which nobody routes.
@@ -27,9 +20,11 @@ var (
 	Internet = netip.MustParsePrefix("198.18.0.0/16")
 	// Workstation is the host itself, from where the user works.
 	Workstation = netip.MustParseAddr("198.18.0.1")
-	// Registry serves images by plain HTTP on port 80. Machines have it as name
-	// server too: it refuses, which is faster than no answer.
+	// Registry serves images by plain HTTP on port 80.
 	Registry = netip.MustParseAddr("198.18.0.5")
+	// NameServer knows the zones of the simulated clouds, and no others. Machines ask
+	// it for names.
+	NameServer = netip.MustParseAddr("198.18.0.53")
 
 	routerRange = netip.MustParsePrefix("198.18.1.0/24")
 )
@@ -43,7 +38,7 @@ func bridge() map[string]string {
 }
 
 // ensureInternet makes the network that joins the routers, and starts the
-// registry in it. The caller holds internetLock.
+// registry and the name server in it. The caller holds internetLock.
 func (h *Host) ensureInternet(ctx context.Context) error {
 	found, err := h.docker.NetworkList(ctx, network.ListOptions{Filters: labelFilter(kindInternet, "")})
 	if err != nil {
@@ -67,10 +62,16 @@ func (h *Host) ensureInternet(ctx context.Context) error {
 			return fmt.Errorf("the lab's internet %s: %w", Internet, err)
 		}
 	}
-	if err := h.ensureRegistry(ctx); err != nil {
-		return fmt.Errorf("the registry: %w", err)
+	var servers errgroup.Group
+	for name, ensure := range map[string]func(context.Context) error{"registry": h.ensureRegistry, "name server": h.ensureNameServer} {
+		servers.Go(func() error {
+			if err := ensure(ctx); err != nil {
+				return fmt.Errorf("the %s: %w", name, err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return servers.Wait()
 }
 
 // checkUnused reports who has addresses of the lab's internet on this host already:
@@ -103,96 +104,49 @@ func inUse(name string, addresses []net.Addr) error {
 	return nil
 }
 
-// ensureRegistry starts the registry's container, anew if its program has changed.
+// ensureRegistry starts the registry's container.
 func (h *Host) ensureRegistry(ctx context.Context) error {
 	dir, err := store.Dir()
 	if err != nil {
 		return err
 	}
-	version, err := digest(filepath.Join(dir, store.Server))
-	if err != nil {
-		return fmt.Errorf("its images are not there: run `make up`, which makes them: %w", err)
-	}
-	labels, err := labels(kindRegistry, kindRegistry, version)
-	if err != nil {
-		return err
-	}
-	found, err := h.container(ctx, kindRegistry, kindRegistry)
-	if err == nil && found.State == container.StateRunning && found.Labels[labelSpec] == labels[labelSpec] {
-		return nil
-	}
-	if err == nil {
-		if err := h.removeContainer(ctx, found.ID); err != nil {
-			return err
-		}
-	} else if !errors.Is(err, ErrNotFound) {
-		return err
-	}
 	const inside = "/registry"
-	id, err := h.create(ctx, namePrefix+kindRegistry, &container.Config{
-		Image: image.Current, Labels: labels,
-		Entrypoint: []string{inside + "/" + store.Server, inside},
-	}, &container.HostConfig{
-		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyUnlessStopped},
-		Mounts:        []mount.Mount{{Type: mount.TypeBind, Source: dir, Target: inside, ReadOnly: true}},
-	}, internetName, Registry)
-	if err != nil {
-		return err
-	}
-	if err := h.docker.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
-		return err
-	}
-	return h.awaitRegistry(ctx, id)
+	return h.ensureServer(ctx, server{
+		kind: kindRegistry, address: Registry,
+		program: filepath.Join(dir, store.Server),
+		command: []string{inside + "/" + store.Server, inside},
+		mounts:  map[string]string{inside: dir},
+		answers: h.awaitRegistry,
+	})
 }
 
 // awaitRegistry also proves that the host reaches the lab's internet.
-func (h *Host) awaitRegistry(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
+func (h *Host) awaitRegistry(ctx context.Context) error {
 	url := fmt.Sprintf("http://%s/v2/", Registry)
 	direct := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // whatever proxy the environment has
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	return await(ctx, func() error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return err
 		}
 		response, err := direct.Do(request)
-		if err == nil {
-			response.Body.Close()
-			return nil
+		if err != nil {
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: does a VPN or firewall of this host take %s? The container's log ends with:\n%s",
-				err, Internet, h.logs(context.WithoutCancel(ctx), id))
-		case <-tick.C:
-		}
-	}
+		return response.Body.Close()
+	})
 }
 
 // removeInternet removes what ensureInternet made. The caller holds internetLock.
 func (h *Host) removeInternet(ctx context.Context) error {
-	found, err := h.container(ctx, kindRegistry, kindRegistry)
-	if err == nil {
-		err = h.removeContainer(ctx, found.ID)
-	}
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
+	for _, kind := range []string{kindRegistry, kindNameServer} {
+		found, err := h.container(ctx, kind, kind)
+		if err == nil {
+			err = h.removeContainer(ctx, found.ID)
+		}
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
 	}
 	return h.removeNetworks(ctx, labelFilter(kindInternet, ""))
-}
-
-func digest(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"hybrid/lab/docker"
+	"hybrid/lab/lock"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
@@ -45,9 +46,12 @@ func (h *Host) Networks(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// Resume starts the machines that are off, as after the host's reboot. It
-// returns their names.
+// Resume starts what a lab with networks has for everybody, and the machines that
+// are off, as after the host's reboot. It returns their names.
 func (h *Host) Resume(ctx context.Context) ([]string, error) {
+	if err := h.resumeServers(ctx); err != nil {
+		return nil, err
+	}
 	machines, err := h.Machines(ctx)
 	if err != nil {
 		return nil, err
@@ -65,6 +69,19 @@ func (h *Host) Resume(ctx context.Context) ([]string, error) {
 		started = append(started, m.Name)
 	}
 	return started, errors.Join(errs...)
+}
+
+func (h *Host) resumeServers(ctx context.Context) error {
+	unlock, err := lock.Take(internetLock)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	networks, err := h.Networks(ctx)
+	if err != nil || len(networks) == 0 {
+		return err
+	}
+	return h.ensureInternet(ctx)
 }
 
 // Exec runs a program in a machine and returns its output. It fails if the

@@ -105,7 +105,7 @@ func machineConfig(m Machine, n Network) (*container.Config, *container.HostConf
 		Env: []string{
 			"container=docker", "container_uuid=" + uuid(), // systemd's, the latter for /etc/machine-id
 			"LAB_PRIVATE=" + m.PrivateIP.String(), "LAB_PUBLIC=" + public,
-			"LAB_NETWORK=" + n.CIDR.Masked().String(), "LAB_ROUTER=" + n.router().String(), "LAB_DNS=" + Registry.String(),
+			"LAB_NETWORK=" + n.CIDR.Masked().String(), "LAB_ROUTER=" + n.router().String(), "LAB_DNS=" + NameServer.String(),
 		},
 	}
 	hostConfig := &container.HostConfig{

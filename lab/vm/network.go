@@ -125,7 +125,7 @@ func (h *Host) create(ctx context.Context, name string, c *container.Config, hc 
 }
 
 // DeleteNetwork removes a network and its router. With the last network go the
-// internet and the registry. A network that isn't there is fine; one with machines
+// internet and its servers. A network that isn't there is fine; one with machines
 // is an error.
 func (h *Host) DeleteNetwork(ctx context.Context, id string) error {
 	unlock, err := lock.Take(internetLock)

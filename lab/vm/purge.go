@@ -16,8 +16,8 @@ import (
 )
 
 // Purge removes every container, network and volume of the lab, also what a killed
-// run left half made. Images stay. With keepRegistry the registry stays up.
-func (h *Host) Purge(ctx context.Context, keepRegistry bool) error {
+// run left half made. Images stay. With keepServers the lab's internet stays up.
+func (h *Host) Purge(ctx context.Context, keepServers bool) error {
 	unlock, err := lock.Take(internetLock)
 	if err != nil {
 		return err
@@ -25,7 +25,7 @@ func (h *Host) Purge(ctx context.Context, keepRegistry bool) error {
 	defer unlock()
 	keep := func(labels map[string]string) bool {
 		kind := labels[labelKind]
-		return keepRegistry && (kind == kindRegistry || kind == kindInternet)
+		return keepServers && (kind == kindRegistry || kind == kindNameServer || kind == kindInternet)
 	}
 	// Each stage needs the former: a network must be empty, a volume unused.
 	for _, stage := range []func(context.Context, func(map[string]string) bool) error{

@@ -15,6 +15,9 @@ type Cloud struct {
 	Types map[string]*Type
 	// Policies returns what the router of each network is to enforce.
 	Policies func(c *Cloud, s *State) map[string]vm.Policy
+	// Publish writes what others read of the state, into the cloud's folder, with
+	// each change. It must bear being called again, and be quick. Optional.
+	Publish func(s *State, dir string) error
 	// NotFound is the vendor's error for a reference to nothing.
 	NotFound func(r Ref) error
 	// InUse is the vendor's error for deleting what others need.
@@ -41,6 +44,9 @@ const (
 // Attach gives a cloud its file, in the folder dir, and its hypervisor.
 func (c *Cloud) Attach(dir string, open Opener) *Cloud {
 	c.dir, c.store, c.open = dir, NewStore(dir, c.Name), open
+	if c.Publish != nil {
+		c.store.publish = func(s *State) error { return c.Publish(s, dir) }
+	}
 	if c.Patience == 0 {
 		c.Patience = defaultPatience
 	}

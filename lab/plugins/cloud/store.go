@@ -11,11 +11,15 @@ import (
 
 // Store is a cloud's file. Several processes may use it: the engine starts a
 // plugin for every region, and `lab` looks in.
-type Store struct{ path string }
+type Store struct {
+	path string
+	// publish is told of each state before it is written. Nil: nobody cares.
+	publish func(*State) error
+}
 
 // NewStore returns the store of a cloud in a folder, which need not exist.
 func NewStore(dir, cloud string) *Store {
-	return &Store{filepath.Join(dir, cloud+".json")}
+	return &Store{path: filepath.Join(dir, cloud+".json")}
 }
 
 // View shows the state to a function.
@@ -39,6 +43,14 @@ func (s *Store) Update(change func(*State) error) error {
 		}
 		if err := change(state); err != nil {
 			return err
+		}
+		// Under the lock, so that an older state is never published last. And before
+		// the state is written: after a kill in between, the change isn't done yet and
+		// is made once more.
+		if s.publish != nil {
+			if err := s.publish(state); err != nil {
+				return fmt.Errorf("publishing the simulated cloud's state: %w", err)
+			}
 		}
 		return s.write(state)
 	})

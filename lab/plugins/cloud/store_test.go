@@ -59,6 +59,38 @@ func TestStoreForgetsAFailedChange(t *testing.T) {
 	}
 }
 
+// What is published is never older than the state: who fails, or is killed, before
+// the state is written makes the change again.
+func TestStorePublishesFirst(t *testing.T) {
+	s := NewStore(t.TempDir(), "gcp")
+	published := 0
+	boom := errors.New("boom")
+	s.publish = func(st *State) error {
+		if published = st.Serial; published == 2 {
+			return boom
+		}
+		return nil
+	}
+	change := func(st *State) error { st.Serial++; return nil }
+	if err := s.Update(change); err != nil || published != 1 {
+		t.Fatalf("published %d, %v; want 1", published, err)
+	}
+	if err := s.Update(change); !errors.Is(err, boom) {
+		t.Errorf("got %v; want %v", err, boom)
+	}
+	if err := s.Update(func(*State) error { return boom }); !errors.Is(err, boom) || published != 2 {
+		t.Errorf("a change that failed was published: %d, %v", published, err)
+	}
+	if err := s.View(func(st *State) error {
+		if st.Serial != 1 {
+			t.Errorf("serial %d was written; want 1: nobody could be told of the next", st.Serial)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A process that is killed while it writes leaves half of the new file.
 func TestStoreSurvivesAHalfWrittenFile(t *testing.T) {
 	dir := t.TempDir()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
+	"hybrid/lab/paths"
 	"hybrid/lab/plugins/aws"
 	"hybrid/lab/plugins/cloud"
 	"hybrid/lab/plugins/digitalocean"
@@ -21,7 +22,7 @@ import (
 )
 
 // Folder is where the clouds' files are, within the lab's state folder.
-func Folder(state string) string { return filepath.Join(state, "clouds") }
+func Folder(state string) string { return filepath.Join(state, paths.Clouds) }
 
 // Console has access to all clouds.
 type Console struct{ clouds map[string]*cloud.Cloud }

@@ -1,9 +1,10 @@
-// Package gcp simulates Google Compute Engine for the lab: exactly the
+// Package gcp simulates Google Compute Engine and Cloud DNS for the lab: exactly the
 // resources that the program uses, with the API's rules and its words for
 // breaking them.
 package gcp
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi-gcp/sdk/v7/go/gcp"
+	"github.com/pulumi/pulumi-gcp/sdk/v7/go/gcp/dns"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 
 	"hybrid/lab/plugins/cloud"
@@ -46,13 +48,15 @@ func New() *cloud.Cloud {
 		Name: "gcp",
 		Types: map[string]*cloud.Type{
 			typeNetwork: network(), typeSubnetwork: subnetwork(), typeFirewall: firewall(),
-			typeAddress: address(), typeInstance: instance(),
+			typeAddress: address(), typeInstance: instance(), typeManagedZone: managedZone(), typeRecordSet: recordSet(),
 		},
 		Policies: policies,
-		NotFound: func(r cloud.Ref) error {
-			return fmt.Errorf("googleapi: Error 404: the resource '%s' was not found, notFound", r.ID)
-		},
+		Publish:  publish,
+		NotFound: func(r cloud.Ref) error { return errors.New("googleapi: Error 404: " + notFound(r.ID)) },
 		InUse: func(o *cloud.Object, by []*cloud.Object) error {
+			if o.Type == typeManagedZone {
+				return fmt.Errorf("googleapi: Error 400: the resource 'entity.managedZone' named '%s' cannot be deleted because it contains one or more 'resource records': %s, containerNotEmpty", o.Name(), by[0].ID)
+			}
 			return fmt.Errorf("googleapi: Error 400: the %s resource '%s' is already being used by '%s', resourceInUseByAnotherResource", kind(o.Type), o.ID, by[0].ID)
 		},
 	}
@@ -64,8 +68,13 @@ func Package(c *cloud.Cloud) *provider.Package {
 		Name: "gcp", Module: "github.com/pulumi/pulumi-gcp/sdk/v7",
 		Config: gcp.ProviderArgs{}, ConfigForceNew: []string{"project"}, CheckConfig: checkConfig,
 		Resources: c.Resources(),
+		Functions: map[string]*provider.Function{
+			getManagedZone: {Args: dns.LookupManagedZoneArgs{}, Call: lookupZone(c)},
+		},
 	}
 }
+
+func notFound(id string) string { return fmt.Sprintf("the resource '%s' was not found, notFound", id) }
 
 // The forms of names, as the vendor's provider checks them.
 var (

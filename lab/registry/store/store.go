@@ -12,8 +12,12 @@ import (
 	"hybrid/lab/paths"
 )
 
-// Server is the registry's program, within the folder.
-const Server = "registry"
+// The programs within the folder: that of the registry, and of the name server beside
+// it.
+const (
+	Server     = "registry"
+	NameServer = "coredns"
+)
 
 // NameAnnotation marks an image in the layout's index with its full name, such as
 // docker.io/library/postgres:18 (OCI image specification, annotations).
