@@ -80,9 +80,6 @@ func images(in Inputs) []Image {
 		"sha256sum", "sh", "sleep", "socat", "ss", "tr", "wc", "yes",
 	}}
 	karmada := Binary{Path: "/bin/karmada", Source: in.Karmada, Links: karmadaPrograms}
-	// Upstream's images of Karmada are made from Alpine and start its shell if a
-	// pod doesn't say otherwise. These are the programs to wait for a port with.
-	waiting := Programs{Image: in.VMImage, Names: []string{"/bin/sh", "cat", "nc", "sleep"}}
 	call := func(program string) v1.Config {
 		return v1.Config{Entrypoint: []string{program}, Env: searchPath}
 	}
@@ -105,8 +102,8 @@ func images(in Inputs) []Image {
 		{Tools, []Layer{tools}, v1.Config{Entrypoint: []string{"sh"}, Env: searchPath}},
 	}
 	for _, name := range karmadaPrograms {
-		images = append(images, Image{"docker.io/karmada/" + name + ":" + Karmada, []Layer{waiting, karmada},
-			v1.Config{Cmd: []string{"/bin/sh"}, Env: searchPath}})
+		// Upstream's have no entrypoint: pods name the program.
+		images = append(images, Image{"docker.io/karmada/" + name + ":" + Karmada, []Layer{karmada}, v1.Config{Env: searchPath}})
 	}
 	return images
 }

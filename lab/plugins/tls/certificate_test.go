@@ -145,14 +145,14 @@ func TestKeyIDs(t *testing.T) {
 func TestCertificateCheck(t *testing.T) {
 	good := m{"privateKeyPem": "", "validityPeriodHours": 1, "allowedUses": []any{}}
 	for want, bad := range map[string]m{
-		`one of: ["any_extended"`:  {"allowedUses": []any{"server_auth", "serverAuth"}},
-		"at least 0, got: -1":      {"validityPeriodHours": -1},
-		"at least 0, got: -2":      {"earlyRenewalHours": -2},
-		`IP address, found "a"`:    {"ipAddresses": []any{"a"}},
-		`a URI, found ""`:          {"uris": []any{""}},
-		"expected a list":          {"allowedUses": "server_auth"},
-		"no such property":         {"maxPathLength": 0},
-		`property "allowedUses"`:   {"allowedUses": nil},
+		`one of: ["any_extended"`: {"allowedUses": []any{"server_auth", "serverAuth"}},
+		"at least 0, got: -1":     {"validityPeriodHours": -1},
+		"at least 0, got: -2":     {"earlyRenewalHours": -2},
+		`IP address, found "a"`:   {"ipAddresses": []any{"a"}},
+		`a URI, found ""`:         {"uris": []any{""}},
+		"expected a list":         {"allowedUses": "server_auth"},
+		"no such property":        {"maxPathLength": 0},
+		`property "allowedUses"`:  {"allowedUses": nil},
 	} {
 		r, in := selfSignedCert(clock), maps.Clone(good)
 		maps.Copy(in, bad)
