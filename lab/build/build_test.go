@@ -116,7 +116,7 @@ func TestModulesAreAligned(t *testing.T) {
 		"github.com/clipperhouse/displaywidth", "github.com/clipperhouse/uax29/v2",
 		"github.com/jonboulle/clockwork", "github.com/moby/term",
 		// Little is compiled on top of these.
-		"github.com/coredns/caddy", "github.com/spf13/cast",
+		"github.com/coredns/caddy", "github.com/spf13/cast", "sigs.k8s.io/controller-runtime", "sigs.k8s.io/mcs-api",
 	}
 	first := map[string][2]string{} // module → version, program
 	programs, err := (&Builder{Project: root}).programs()

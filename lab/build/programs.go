@@ -22,6 +22,7 @@ const (
 	pulumiModule           = "github.com/pulumi/pulumi/pkg/v3"
 	kubernetesPluginModule = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 	kubernetesModule       = "k8s.io/kubernetes"
+	karmadaModule          = "github.com/karmada-io/karmada"
 )
 
 // program is one that the lab runs.
@@ -55,6 +56,10 @@ func (b *Builder) programs() ([]program, error) {
 	if err != nil {
 		return nil, err
 	}
+	karmada, err := Version(filepath.Join(b.Project, "lab", "karmada"), karmadaModule)
+	if err != nil {
+		return nil, err
+	}
 	weave, err := Version(filepath.Join(b.Project, "lab", "weave"), weaveModule)
 	if err != nil {
 		return nil, err
@@ -76,6 +81,8 @@ func (b *Builder) programs() ([]program, error) {
 		{name: "the program", dir: ".", pkg: ".", output: filepath.Join(b.Project, "bin", "hybrid")},
 		{name: "kube", dir: "lab/kube", pkg: ".", ldflags: strip + stampKubernetes(kube)},
 		{name: "coredns", dir: "lab/coredns", pkg: ".", ldflags: strip},
+		{name: "karmada", dir: "lab/karmada", pkg: ".",
+			ldflags: strip + fmt.Sprintf(" -X %[1]s/pkg/version.gitVersion=%[2]s -X %[1]s/pkg/version.gitTreeState=clean", karmadaModule, karmada)},
 		weaveProgram("weaver"),
 		weaveProgram("weaveutil"),
 		weaveProgram("kube-utils"),

@@ -22,6 +22,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 )
@@ -140,6 +141,16 @@ func (l *lab) config(change func(settings map[string]any)) string {
 // from that file and no other.
 func (l *lab) cluster(name string) *kubernetes.Clientset {
 	l.Helper()
+	client, err := kubernetes.NewForConfig(l.connection(name))
+	if err != nil {
+		l.Fatal(err)
+	}
+	return client
+}
+
+// connection is how one context of the merged kubeconfig is reached.
+func (l *lab) connection(name string) *rest.Config {
+	l.Helper()
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
 		&clientcmd.ClientConfigLoadingRules{ExplicitPath: l.stack.Kubeconfig()},
 		&clientcmd.ConfigOverrides{CurrentContext: name},
@@ -148,11 +159,7 @@ func (l *lab) cluster(name string) *kubernetes.Clientset {
 		l.Fatalf("context %s: %v", name, err)
 	}
 	config.Timeout = 10 * time.Second
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		l.Fatal(err)
-	}
-	return client
+	return config
 }
 
 // nodes maps a cluster's node names to whether they are Ready.

@@ -17,7 +17,7 @@ import (
 var joinToken = regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`)
 
 // secrets are all that must never be seen in the clear: the private keys of SSH
-// and of the clusters' administrators, and the mesh's password.
+// and of the clusters' administrators, the mesh's password and the federation's token.
 func (l *lab) secrets() []string {
 	l.Helper()
 	var found []string
@@ -31,6 +31,10 @@ func (l *lab) secrets() []string {
 		l.Fatal(err)
 	}
 	for _, user := range config.AuthInfos {
+		if user.Token != "" { // the federation's
+			found = append(found, user.Token)
+			continue
+		}
 		found = append(found, string(user.ClientKeyData[40:100]))
 	}
 	for cluster := range want {
@@ -41,8 +45,8 @@ func (l *lab) secrets() []string {
 		password := secret.Data["weave-passwd"]
 		found = append(found, string(password), base64.StdEncoding.EncodeToString(password))
 	}
-	if len(found) != 4*len(want) || slices.Contains(found, "") {
-		l.Fatalf("found %d secrets, want a key, an administrator and a password, twice, of each cluster", len(found))
+	if len(found) != 4*len(want)+1 || slices.Contains(found, "") {
+		l.Fatalf("found %d secrets, want a key, an administrator and a password, twice, of each cluster, and the federation's token", len(found))
 	}
 	return found
 }

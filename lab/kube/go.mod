@@ -352,7 +352,10 @@ require go.etcd.io/bbolt v1.4.3 // indirect
 
 require go.etcd.io/etcd/pkg/v3 v3.6.6 // indirect
 
-require go.etcd.io/etcd/server/v3 v3.6.6
+require (
+	go.etcd.io/etcd/etcdctl/v3 v3.6.6
+	go.etcd.io/etcd/server/v3 v3.6.6
+)
 
 require go.etcd.io/raft/v3 v3.6.0 // indirect
 
@@ -385,9 +388,18 @@ require sigs.k8s.io/kustomize/kustomize/v5 v5.7.1 // indirect
 require sigs.k8s.io/kustomize/kyaml v0.20.1 // indirect
 
 require (
+	github.com/VividCortex/ewma v1.2.0 // indirect
+	github.com/bgentry/speakeasy v0.2.0 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
+	github.com/cheggaaa/pb/v3 v3.1.6 // indirect
+	github.com/clipperhouse/uax29/v2 v2.2.0 // indirect
+	github.com/fatih/color v1.18.0 // indirect
 	github.com/golang/groupcache v0.0.0-20241129210726-2c02b8208cf8 // indirect
 	github.com/grpc-ecosystem/go-grpc-middleware v1.3.0 // indirect
+	github.com/mattn/go-colorable v0.1.14 // indirect
+	github.com/mattn/go-isatty v0.0.22 // indirect
+	github.com/mattn/go-runewidth v0.0.24 // indirect
+	github.com/olekukonko/tablewriter v0.0.5 // indirect
 )
 
 replace k8s.io/api => k8s.io/api v0.35.4

@@ -1,6 +1,6 @@
-// Command kube holds every Kubernetes program that the lab needs, and etcd. It
-// runs the one that it is called by: all images of the control plane can then
-// share one layer, and every machine one file.
+// Command kube holds every Kubernetes program that the lab needs, and etcd with
+// its client. It runs the one that it is called by: all images of the control
+// plane can then share one layer, and every machine one file.
 package main
 
 import (
@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/etcdctl/v3/ctlv3"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
@@ -28,6 +30,7 @@ import (
 // programs do what the main functions of the released programs do.
 var programs = map[string]func(){
 	"etcd":                    func() { etcdmain.Main(os.Args) },
+	"etcdctl":                 ctlv3.MustStart,
 	"kube-apiserver":          func() { os.Exit(cli.Run(apiserver.NewAPIServerCommand())) },
 	"kube-controller-manager": func() { os.Exit(cli.Run(controllermanager.NewControllerManagerCommand())) },
 	"kube-proxy":              func() { os.Exit(cli.Run(proxy.NewProxyCommand())) },
@@ -48,5 +51,8 @@ func main() {
 		fmt.Fprintf(os.Stderr, "called as %q: call it by a link that has the name of a Kubernetes program, or etcd\n", name)
 		os.Exit(2)
 	}
+	// etcdctl's package switches on, for all programs here, that commands can be
+	// shortened. The others' commands can't be.
+	cobra.EnablePrefixMatching = name == "etcdctl"
 	run()
 }

@@ -15,6 +15,9 @@ const (
 	pause      = "3.10.1" // containerd's configuration in the machines' image says so too
 )
 
+// Karmada is the version of the images of the federation's control plane.
+const Karmada = "v1.18.1"
+
 // weaveKube is the image that clusters get by default. In the lab it holds Weave
 // 2.6.5, the newest that can be had as a Go module, with scripts of the lab's own that
 // understand the same arguments and environment.
@@ -31,6 +34,7 @@ const Tools = "hybrid.test/tools:1"
 type Inputs struct {
 	Kube      string // path of the multi-call binary of Kubernetes and etcd
 	CoreDNS   string // path of CoreDNS
+	Karmada   string // path of the multi-call binary of Karmada's control plane
 	Pause     string // path of the program that holds a pod's namespaces
 	Weaver    string // path of Weave's router
 	WeaveUtil string // path of Weave's CNI plugin and tools
@@ -50,11 +54,16 @@ type Image struct {
 // searchPath is that of the upstream images: pods name programs without a folder.
 var searchPath = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
+// karmadaPrograms are those of Karmada's control plane. Each has an image of its name.
+var karmadaPrograms = []string{
+	"karmada-aggregated-apiserver", "karmada-controller-manager", "karmada-scheduler", "karmada-webhook",
+}
+
 // images lists all that the lab serves.
 func images(in Inputs) []Image {
 	kube := Binary{
 		Path: "/usr/local/bin/kube", Source: in.Kube,
-		Links: []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"},
+		Links: []string{"etcd", "etcdctl", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"},
 	}
 	// What kube-proxy calls, with the extensions that iptables loads.
 	netfilter := Programs{Image: in.VMImage, Names: []string{
@@ -70,10 +79,11 @@ func images(in Inputs) []Image {
 		"/bin/sh", "awk", "cat", "curl", "date", "dd", "env", "getent", "head", "ip", "nc", "ping",
 		"sha256sum", "sh", "sleep", "socat", "ss", "tr", "wc", "yes",
 	}}
+	karmada := Binary{Path: "/bin/karmada", Source: in.Karmada, Links: karmadaPrograms}
 	call := func(program string) v1.Config {
 		return v1.Config{Entrypoint: []string{program}, Env: searchPath}
 	}
-	return []Image{
+	images := []Image{
 		{"registry.k8s.io/kube-apiserver:" + Kubernetes, []Layer{kube}, call("kube-apiserver")},
 		{"registry.k8s.io/kube-controller-manager:" + Kubernetes, []Layer{kube}, call("kube-controller-manager")},
 		{"registry.k8s.io/kube-scheduler:" + Kubernetes, []Layer{kube}, call("kube-scheduler")},
@@ -91,4 +101,9 @@ func images(in Inputs) []Image {
 			v1.Config{Entrypoint: []string{"/pause"}, Env: searchPath, User: "65535:65535"}},
 		{Tools, []Layer{tools}, v1.Config{Entrypoint: []string{"sh"}, Env: searchPath}},
 	}
+	for _, name := range karmadaPrograms {
+		// Upstream's have no entrypoint: pods name the program.
+		images = append(images, Image{"docker.io/karmada/" + name + ":" + Karmada, []Layer{karmada}, v1.Config{Env: searchPath}})
+	}
+	return images
 }

@@ -16,6 +16,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	programs "hybrid/lab/build"
 	"hybrid/lab/registry/store"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -186,6 +187,35 @@ func TestInstall(t *testing.T) {
 		}
 		if c.want == c.text && !info.ModTime().Equal(c.built) || string(got) != c.want || info.Mode().Perm() != 0o755 {
 			t.Errorf("%s of %s: got %s of %s, mode %v", c.text, c.built, got, info.ModTime(), info.Mode())
+		}
+	}
+}
+
+// An image's tag must not promise another version than its program's.
+func TestTagsAreThePinnedVersions(t *testing.T) {
+	for _, test := range []struct{ dir, module, tag string }{
+		{"kube", "k8s.io/kubernetes", Kubernetes},
+		{"kube", "go.etcd.io/etcd/server/v3", "v" + strings.TrimSuffix(etcd, "-0")},
+		{"coredns", "github.com/coredns/coredns", coreDNS},
+		{"karmada", "github.com/karmada-io/karmada", Karmada},
+	} {
+		if version, err := programs.Version(filepath.Join("..", test.dir), test.module); err != nil || version != test.tag {
+			t.Errorf("%s in lab/%s is %s, %v; the image's tag says %s", test.module, test.dir, version, err, test.tag)
+		}
+	}
+}
+
+func TestNamesAreUnique(t *testing.T) {
+	seen := map[string]bool{}
+	for _, i := range images(Inputs{}) {
+		if seen[i.Name] {
+			t.Errorf("%s: two images have this name", i.Name)
+		}
+		seen[i.Name] = true
+	}
+	for _, name := range karmadaPrograms {
+		if !seen["docker.io/karmada/"+name+":"+Karmada] {
+			t.Errorf("%s has no image", name)
 		}
 	}
 }

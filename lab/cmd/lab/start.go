@@ -76,7 +76,7 @@ func (l *lab) images(ctx context.Context, b *build.Builder) error {
 	}
 	return l.log.Do("the registry's images", func(s *progress.Step) error {
 		return registry.Build(ctx, cli, registry.Inputs{
-			Kube: b.Path("kube"), CoreDNS: b.Path("coredns"), Pause: b.Path("pause"),
+			Kube: b.Path("kube"), CoreDNS: b.Path("coredns"), Karmada: b.Path("karmada"), Pause: b.Path("pause"),
 			Weaver: b.Path("weaver"), WeaveUtil: b.Path("weaveutil"), KubeUtils: b.Path("kube-utils"),
 			Server: b.Path("registry"), VMImage: machines,
 		}, func(line string) { s.Note("%s", line) })

@@ -50,7 +50,24 @@ func (p *Provider) Diff(_ context.Context, r plugin.DiffRequest) (plugin.DiffRes
 	if err := t.recorded(r.ID); err != nil {
 		return plugin.DiffResponse{}, err
 	}
-	return t.Diff(r.OldInputs, r.OldOutputs, r.NewInputs), nil
+	result := t.Diff(r.OldInputs, r.OldOutputs, r.NewInputs)
+	if t.Aged != nil {
+		for k := range t.Aged(Merge(PlainProps(r.OldOutputs), t.WithDefaults(PlainProps(r.NewInputs)))) {
+			replace(&result, string(k))
+		}
+	}
+	return result, nil
+}
+
+// replace adds to a comparison that an output's change replaces the resource.
+func replace(result *plugin.DiffResult, output string) {
+	result.Changes = plugin.DiffSome
+	result.ChangedKeys = appendOnce(result.ChangedKeys, output)
+	result.ReplaceKeys = appendOnce(result.ReplaceKeys, output)
+	if result.DetailedDiff == nil {
+		result.DetailedDiff = map[string]plugin.PropertyDiff{}
+	}
+	result.DetailedDiff[output] = plugin.PropertyDiff{Kind: plugin.DiffUpdateReplace}
 }
 
 func (t *Resource) recorded(id resource.ID) error {
@@ -138,7 +155,11 @@ func (p *Provider) Read(ctx context.Context, r plugin.ReadRequest) (plugin.ReadR
 		if len(r.State) == 0 {
 			return plugin.ReadResponse{}, fmt.Errorf("a %s can't be imported", r.Type)
 		}
-		return plugin.ReadResponse{ReadResult: plugin.ReadResult{ID: r.ID, Inputs: r.Inputs, Outputs: r.State}}, nil
+		now := r.State
+		if t.Aged != nil {
+			now = Merge(now, t.Aged(PlainProps(now)))
+		}
+		return plugin.ReadResponse{ReadResult: plugin.ReadResult{ID: r.ID, Inputs: r.Inputs, Outputs: now}}, nil
 	}
 	if err := t.recorded(r.ID); err != nil {
 		return plugin.ReadResponse{}, err

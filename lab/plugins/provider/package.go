@@ -37,6 +37,10 @@ type Resource struct {
 	Update func(c *Call, id string, old, in Props) (Props, error)
 	// Delete gets the outputs. Optional.
 	Delete func(c *Call, id string, old Props) error
+	// Aged returns the outputs that time alone has changed, given all properties:
+	// that a certificate is due for renewal, for one. A refresh records them, and
+	// any such change replaces the resource. Optional.
+	Aged func(all Props) Props
 	// Recorded is told of each ID that the engine shows to have recorded. It
 	// tells apart what an interrupted Create left behind. Optional.
 	Recorded func(id string) error

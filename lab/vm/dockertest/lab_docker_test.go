@@ -47,8 +47,9 @@ type Lab struct {
 // tests left, and removes what this one leaves.
 //
 // The programs in the image and the registry come from the folder in
-// HYBRID_LAB_PROGRAMS: kube, coredns, pause, weaver, weaveutil, kube-utils and registry. Without it the folder of
-// the user's cache is taken, where `make up` builds them.
+// HYBRID_LAB_PROGRAMS: kube, coredns, karmada, pause, weaver, weaveutil, kube-utils
+// and registry. Without it the folder of the user's cache is taken, where `make up`
+// builds them.
 func Open(t *testing.T) *Lab {
 	t.Helper()
 	l := &Lab{T: t, start: time.Now()}
@@ -61,7 +62,7 @@ func Open(t *testing.T) *Lab {
 	ref, err := image.Ensure(ctx, l.Docker, l.program("kube"), l.progress)
 	l.must(err)
 	l.must(registry.Build(ctx, l.Docker, registry.Inputs{
-		Kube: l.program("kube"), CoreDNS: l.program("coredns"), Pause: l.program("pause"),
+		Kube: l.program("kube"), CoreDNS: l.program("coredns"), Karmada: l.program("karmada"), Pause: l.program("pause"),
 		Weaver: l.program("weaver"), WeaveUtil: l.program("weaveutil"), KubeUtils: l.program("kube-utils"),
 		Server: l.program("registry"), VMImage: ref,
 	}, l.progress))
@@ -90,7 +91,7 @@ func (l *Lab) program(name string) string {
 	}
 	path := filepath.Join(dir, name)
 	if _, err := os.Stat(path); err != nil {
-		l.Fatalf("%v: run `make up` once, or set HYBRID_LAB_PROGRAMS to a folder with kube, coredns, pause and registry", err)
+		l.Fatalf("%v: run `make up` once, or set HYBRID_LAB_PROGRAMS to a folder with kube, coredns, karmada, pause, weaver, weaveutil, kube-utils and registry", err)
 	}
 	return path
 }
