@@ -1,8 +1,12 @@
 // Command hybrid makes Kubernetes clusters on several clouds and joins them to one
-// network: see README.md. It is run by Pulumi.
+// network and one federation: see README.md. It is run by Pulumi.
 package main
 
-import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+import (
+	"hybrid/federation"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
 
 func main() { pulumi.Run(program) }
 
@@ -15,10 +19,15 @@ func program(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := joinClusters(ctx, settings, clusters); err != nil {
+	network, err := joinClusters(ctx, settings, clusters)
+	if err != nil {
 		return err
 	}
-	for name, value := range outputs(settings, clusters) {
+	federated, err := federation.New(ctx, "federation", settings.federationArgs(ctx, clusters, network))
+	if err != nil {
+		return err
+	}
+	for name, value := range outputs(settings, clusters, federated) {
 		ctx.Export(name, value)
 	}
 	return nil

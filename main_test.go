@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"hybrid/federation"
 	"hybrid/internal/mockcloud"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -42,6 +43,10 @@ func TestProgram(t *testing.T) {
 		"mesh-password random:index/randomPassword:RandomPassword",
 		"london-weave-net kubernetes:apps/v1:DaemonSet",
 		"frankfurt-mesh command:remote:Command",
+		"federation hybrid:federation:Federation",
+		"federation-token random:index/randomPassword:RandomPassword",
+		"federation-etcd kubernetes:apps/v1:StatefulSet",
+		"frankfurt-federation-membership command:remote:Command",
 	} {
 		if _, ok := made[want]; !ok {
 			t.Errorf("found no %s in:\n%s", want, strings.Join(slices.Sorted(maps.Keys(made)), "\n"))
@@ -108,7 +113,7 @@ func TestOneCluster(t *testing.T) {
 		t.Error("nobody waits for the mesh")
 	}
 	for name := range made {
-		if strings.Contains(name, "admission") || strings.HasPrefix(name, "paris-mesh-tcp ") {
+		if strings.Contains(name, "mesh-admission") || strings.HasPrefix(name, "paris-mesh-tcp ") {
 			t.Errorf("%s: there is nobody else", name)
 		}
 	}
@@ -124,7 +129,21 @@ func TestOutputs(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		all := outputs(settings, clusters)
+		network, err := joinClusters(ctx, settings, clusters)
+		if err != nil {
+			return err
+		}
+		federated, err := federation.New(ctx, "federation", settings.federationArgs(ctx, clusters, network))
+		if err != nil {
+			return err
+		}
+		all := outputs(settings, clusters, federated)
+		pulumi.All(all["kubeconfig"]).ApplyT(func(v []any) any {
+			if text := v[0].(string); !strings.Contains(text, "name: federation-cluster") || !strings.Contains(text, "current-context: london") {
+				t.Errorf("kubeconfig:\n%s", text)
+			}
+			return nil
+		})
 		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"clusters", "kubeconfig", "mesh", "next", "sshPrivateKeys"}) {
 			t.Errorf("outputs %v", got)
 		}
@@ -134,7 +153,7 @@ func TestOutputs(t *testing.T) {
 				t.Errorf("%s is not secret", name)
 			}
 		}
-		if text := next(settings); !strings.Contains(text, "kubectl --context london get nodes\n") || !strings.Contains(text, "umask 077") {
+		if text := next(settings); !strings.Contains(text, "kubectl --context london get nodes\n") || !strings.Contains(text, "umask 077") || !strings.HasSuffix(text, "kubectl --context federation-cluster get clusters\n") {
 			t.Errorf("next:\n%s", text)
 		}
 		return nil

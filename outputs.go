@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hybrid/clouds"
+	"hybrid/federation"
 	"hybrid/mesh"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -24,18 +25,25 @@ func makeClusters(ctx *pulumi.Context, settings *Settings) ([]*clouds.Cluster, e
 	return clusters, nil
 }
 
+// network is what joins the clusters.
+type network struct {
+	*mesh.Mesh
+	// openings let the clusters' machines reach each other.
+	openings []pulumi.Resource
+}
+
 // joinClusters makes one network of all clusters' pods.
-func joinClusters(ctx *pulumi.Context, settings *Settings, clusters []*clouds.Cluster) error {
+func joinClusters(ctx *pulumi.Context, settings *Settings, clusters []*clouds.Cluster) (*network, error) {
 	openings, err := clouds.Connect(clusters)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = mesh.New(ctx, "mesh", settings.meshArgs(ctx, clusters, openings))
-	return err
+	m, err := mesh.New(ctx, "mesh", settings.meshArgs(ctx, clusters, openings))
+	return &network{m, openings}, err
 }
 
 // outputs are the stack's.
-func outputs(settings *Settings, clusters []*clouds.Cluster) pulumi.Map {
+func outputs(settings *Settings, clusters []*clouds.Cluster, federated *federation.Federation) pulumi.Map {
 	about, keys := pulumi.Map{}, pulumi.StringMap{}
 	var kubeconfigs pulumi.StringArray
 	for i, c := range clusters {
@@ -49,6 +57,7 @@ func outputs(settings *Settings, clusters []*clouds.Cluster) pulumi.Map {
 		keys[c.Name] = c.SSHPrivateKey
 		kubeconfigs = append(kubeconfigs, c.Kubeconfig)
 	}
+	kubeconfigs = append(kubeconfigs, federated.Kubeconfig)
 	return pulumi.Map{
 		"clusters": about,
 		// In the order of the settings: the current context is the first cluster's.
@@ -70,5 +79,6 @@ func next(settings *Settings) string {
 	for _, c := range settings.Clusters {
 		fmt.Fprintf(&b, "kubectl --context %s get nodes\n", c.Name)
 	}
+	fmt.Fprintf(&b, "kubectl --context %s get clusters\n", federation.Context)
 	return b.String()
 }

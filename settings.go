@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"hybrid/clouds"
+	"hybrid/federation"
 	"hybrid/mesh"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -21,6 +22,17 @@ type Settings struct {
 	Kubeadm           clouds.KubeadmOverrides
 	WeavePassword     string // empty: one is generated
 	Mesh              MeshSettings
+	FederationToken   string // empty: one is generated
+	Federation        FederationSettings
+}
+
+// FederationSettings is hybrid:federation.
+type FederationSettings struct {
+	Replicas                     int
+	CertificateHours, RenewHours int
+	GraceSeconds                 int
+	StorageClass                 string
+	EtcdArgs                     []string
 }
 
 // MeshSettings is hybrid:mesh.
@@ -48,7 +60,7 @@ func loadSettings(ctx *pulumi.Context) (*Settings, error) {
 	s := decodeSettings(get, &p)
 	s.validate(&p)
 	checkProject(s, get, &p)
-	checkSecret(ctx.IsConfigSecret, get, &p)
+	checkSecrets(ctx.IsConfigSecret, get, &p)
 	return s, p.err()
 }
 
@@ -69,11 +81,11 @@ func (s *Settings) clusterArgs(c ClusterSettings) *clouds.ClusterArgs {
 		KubernetesVersion: s.KubernetesVersion,
 		RegistryMirror:    s.RegistryMirror,
 		Kubeadm:           s.Kubeadm,
+		FederationHost:    c.FederationHost,
 	}
 }
 
-// host is the name of the cluster that seeds the mesh: the one that hosts the
-// federation.
+// host is the name of the cluster that hosts the federation, and seeds the mesh.
 func (s *Settings) host() string {
 	for _, c := range s.Clusters {
 		if c.FederationHost {
@@ -94,13 +106,42 @@ func (s *Settings) meshArgs(ctx *pulumi.Context, clusters []*clouds.Cluster, ope
 		InitContainer: s.Mesh.InitContainer,
 		Openings:      openings,
 	}
-	for _, c := range clusters {
-		if c.Name == s.host() {
-			args.Host = c
-		}
-	}
+	args.Host = s.hostOf(clusters)
 	if s.WeavePassword != "" {
 		args.Password = config.GetSecret(ctx, passwordKey)
+	}
+	return args
+}
+
+// hostOf is the cluster that hosts the federation.
+func (s *Settings) hostOf(clusters []*clouds.Cluster) *clouds.Cluster {
+	for _, c := range clusters {
+		if c.Name == s.host() {
+			return c
+		}
+	}
+	return nil
+}
+
+// federationArgs is what the federation needs to know of the settings.
+func (s *Settings) federationArgs(ctx *pulumi.Context, clusters []*clouds.Cluster, n *network) *federation.Args {
+	args := &federation.Args{
+		Clusters:          clusters,
+		Host:              s.hostOf(clusters),
+		Mesh:              n.Up,
+		KubernetesVersion: s.KubernetesVersion,
+		Replicas:          s.Federation.Replicas,
+		CertificateHours:  s.Federation.CertificateHours,
+		RenewHours:        s.Federation.RenewHours,
+		GraceSeconds:      s.Federation.GraceSeconds,
+		Openings:          n.openings,
+		StorageClass:      s.Federation.StorageClass,
+		EtcdArgs:          s.Federation.EtcdArgs,
+		// Weave Net's has a shell and curl, and is on every node.
+		ToolsImage: s.Mesh.Image,
+	}
+	if s.FederationToken != "" {
+		args.Token = config.GetSecret(ctx, tokenKey)
 	}
 	return args
 }
