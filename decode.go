@@ -26,8 +26,22 @@ const (
 // defaultDomain is the zone's where hybrid:zone leaves it out.
 const defaultDomain = "cluster.world"
 
-// passwordKey is the one setting that is secret.
-const passwordKey = "hybrid:weavePassword"
+// What hybrid:federation leaves out.
+const (
+	// defaultCertificateHours is a year.
+	defaultCertificateHours = 365 * 24
+	// defaultRenewHours is 30 days: who runs pulumi up once a month never sees a
+	// certificate end.
+	defaultRenewHours = 30 * 24
+	// defaultGraceSeconds spares a member whose API only starts anew.
+	defaultGraceSeconds = 10
+)
+
+// The settings that are secret.
+const (
+	passwordKey = "hybrid:weavePassword"
+	tokenKey    = "hybrid:federationToken"
+)
 
 // problems collects what is wrong with the settings.
 type problems []problem
@@ -62,6 +76,7 @@ func decodeSettings(get func(key string) string, p *problems) *Settings {
 		RegistryMirror:    get("hybrid:registryMirror"),
 		PodCIDR:           parsePrefix(get("hybrid:podCidr"), "", "hybrid:podCidr", p),
 		WeavePassword:     get(passwordKey),
+		FederationToken:   get(tokenKey),
 	}
 	for _, text := range list[string](get("hybrid:adminCidrs"), "hybrid:adminCidrs", p) {
 		s.AdminCIDRs = append(s.AdminCIDRs, parsePrefix(text, "", "hybrid:adminCidrs", p))
@@ -90,6 +105,7 @@ func decodeSettings(get func(key string) string, p *problems) *Settings {
 	}
 	s.Mesh = decodeMesh(get("hybrid:mesh"), p)
 	s.Zone = decodeZone(get("hybrid:zone"), p)
+	s.Federation = decodeFederation(get("hybrid:federation"), p)
 	return s
 }
 
@@ -123,6 +139,24 @@ func decodeMesh(text string, p *problems) MeshSettings {
 		o.done()
 	}
 	return m
+}
+
+// decodeFederation reads hybrid:federation, as decodeMesh does.
+func decodeFederation(text string, p *problems) FederationSettings {
+	f := FederationSettings{Replicas: 1, CertificateHours: defaultCertificateHours, RenewHours: defaultRenewHours, GraceSeconds: defaultGraceSeconds}
+	if text == "" {
+		return f
+	}
+	if o := newObject(json.RawMessage(text), "hybrid:federation", p); o != nil {
+		o.into("replicas", "a whole number, without quotes", &f.Replicas)
+		o.into("certificateHours", "a whole number, without quotes", &f.CertificateHours)
+		o.into("renewHours", "a whole number, without quotes", &f.RenewHours)
+		o.into("graceSeconds", "a whole number, without quotes", &f.GraceSeconds)
+		o.into("storageClass", "a string", &f.StorageClass)
+		o.into("etcdArgs", "a list of strings", &f.EtcdArgs)
+		o.done()
+	}
+	return f
 }
 
 func decodeKubeadm(o *object, k *clouds.KubeadmOverrides) {

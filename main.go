@@ -1,8 +1,12 @@
 // Command hybrid makes Kubernetes clusters on several clouds, names them and joins
-// them to one network: see README.md. It is run by Pulumi.
+// them to one network and one federation: see README.md. It is run by Pulumi.
 package main
 
-import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+import (
+	"hybrid/federation"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
 
 func main() { pulumi.Run(program) }
 
@@ -19,10 +23,15 @@ func program(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := joinClusters(ctx, settings, clusters); err != nil {
+	network, err := joinClusters(ctx, settings, clusters)
+	if err != nil {
 		return err
 	}
-	for name, value := range outputs(settings, clusters, zone) {
+	federated, err := federation.New(ctx, "federation", settings.federationArgs(ctx, clusters, network))
+	if err != nil {
+		return err
+	}
+	for name, value := range outputs(settings, clusters, zone, federated) {
 		ctx.Export(name, value)
 	}
 	return nil

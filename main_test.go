@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"hybrid/federation"
 	"hybrid/internal/mockcloud"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -47,6 +48,10 @@ func TestProgram(t *testing.T) {
 		"mesh-password random:index/randomPassword:RandomPassword",
 		"london-weave-net kubernetes:apps/v1:DaemonSet",
 		"frankfurt-mesh command:remote:Command",
+		"federation hybrid:federation:Federation",
+		"federation-token random:index/randomPassword:RandomPassword",
+		"federation-etcd kubernetes:apps/v1:StatefulSet",
+		"frankfurt-federation-membership command:remote:Command",
 	} {
 		if _, ok := made[want]; !ok {
 			t.Errorf("found no %s in:\n%s", want, strings.Join(slices.Sorted(maps.Keys(made)), "\n"))
@@ -113,7 +118,7 @@ func TestOneCluster(t *testing.T) {
 		t.Error("nobody waits for the mesh")
 	}
 	for name := range made {
-		if strings.Contains(name, "admission") || strings.HasPrefix(name, "paris-mesh-tcp ") {
+		if strings.Contains(name, "mesh-admission") || strings.HasPrefix(name, "paris-mesh-tcp ") {
 			t.Errorf("%s: there is nobody else", name)
 		}
 	}
@@ -128,7 +133,7 @@ func TestWithoutZone(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if all := outputs(&Settings{}, nil, nil); all["zone"] != nil || strings.Contains(next(settings), "zone") {
+		if all := outputs(&Settings{}, nil, nil, &federation.Federation{Kubeconfig: pulumi.String("").ToStringOutput()}); all["zone"] != nil || strings.Contains(next(settings), "zone") {
 			t.Error("there is an output of the zone, or a command about it")
 		}
 		return program(ctx)
@@ -162,7 +167,12 @@ func TestAnotherDomain(t *testing.T) {
 		}
 	}
 	slices.Sort(found)
-	if want := []string{"america-1-init command:remote:Command", "frankfurt-1-init command:remote:Command", "london-1-init command:remote:Command"}; !slices.Equal(found, want) {
+	if want := []string{
+		"america-1-init command:remote:Command",
+		"federation-apiserver-request tls:index/certRequest:CertRequest",
+		"frankfurt-1-init command:remote:Command",
+		"london-1-init command:remote:Command",
+	}; !slices.Equal(found, want) {
 		t.Errorf("changed:\n%s\nwant:\n%s", strings.Join(found, "\n"), strings.Join(want, "\n"))
 	}
 	if stdin := fmt.Sprint(after["london-1-init command:remote:Command"].Inputs["stdin"]); !strings.Contains(stdin, "- london.example.org\n") {
@@ -184,7 +194,21 @@ func TestOutputs(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		all := outputs(settings, clusters, zone)
+		network, err := joinClusters(ctx, settings, clusters)
+		if err != nil {
+			return err
+		}
+		federated, err := federation.New(ctx, "federation", settings.federationArgs(ctx, clusters, network))
+		if err != nil {
+			return err
+		}
+		all := outputs(settings, clusters, zone, federated)
+		pulumi.All(all["kubeconfig"]).ApplyT(func(v []any) any {
+			if text := v[0].(string); !strings.Contains(text, "name: federation-cluster") || !strings.Contains(text, "current-context: london") {
+				t.Errorf("kubeconfig:\n%s", text)
+			}
+			return nil
+		})
 		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"clusters", "kubeconfig", "mesh", "next", "sshPrivateKeys", "zone"}) {
 			t.Errorf("outputs %v", got)
 		}
@@ -194,7 +218,8 @@ func TestOutputs(t *testing.T) {
 				t.Errorf("%s is not secret", name)
 			}
 		}
-		if text := next(settings); !strings.Contains(text, "kubectl --context london get nodes\n") || !strings.Contains(text, "umask 077") || !strings.Contains(text, "delegate cluster.world to these") {
+		if text := next(settings); !strings.Contains(text, "kubectl --context london get nodes\n") || !strings.Contains(text, "umask 077") ||
+			!strings.Contains(text, "kubectl --context federation-cluster get clusters\n") || !strings.Contains(text, "delegate cluster.world to these") {
 			t.Errorf("next:\n%s", text)
 		}
 		settings.Zone.Existing = "ours"

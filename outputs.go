@@ -34,18 +34,25 @@ func makeZone(ctx *pulumi.Context, settings *Settings, clusters []*clouds.Cluste
 	return federation.NewZone(ctx, "zone", settings.zoneArgs(ctx, clusters))
 }
 
+// network is what joins the clusters.
+type network struct {
+	*mesh.Mesh
+	// openings let the clusters' machines reach each other.
+	openings []pulumi.Resource
+}
+
 // joinClusters makes one network of all clusters' pods.
-func joinClusters(ctx *pulumi.Context, settings *Settings, clusters []*clouds.Cluster) error {
+func joinClusters(ctx *pulumi.Context, settings *Settings, clusters []*clouds.Cluster) (*network, error) {
 	openings, err := clouds.Connect(clusters)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = mesh.New(ctx, "mesh", settings.meshArgs(ctx, clusters, openings))
-	return err
+	m, err := mesh.New(ctx, "mesh", settings.meshArgs(ctx, clusters, openings))
+	return &network{m, openings}, err
 }
 
 // outputs are the stack's. zone may be nil.
-func outputs(settings *Settings, clusters []*clouds.Cluster, zone *federation.Zone) pulumi.Map {
+func outputs(settings *Settings, clusters []*clouds.Cluster, zone *federation.Zone, federated *federation.Federation) pulumi.Map {
 	about, keys := pulumi.Map{}, pulumi.StringMap{}
 	var kubeconfigs pulumi.StringArray
 	for i, c := range clusters {
@@ -59,6 +66,7 @@ func outputs(settings *Settings, clusters []*clouds.Cluster, zone *federation.Zo
 		keys[c.Name] = c.SSHPrivateKey
 		kubeconfigs = append(kubeconfigs, c.Kubeconfig)
 	}
+	kubeconfigs = append(kubeconfigs, federated.Kubeconfig)
 	all := pulumi.Map{
 		"clusters": about,
 		// In the order of the settings: the current context is the first cluster's.
@@ -84,6 +92,7 @@ func next(settings *Settings) string {
 	for _, c := range settings.Clusters {
 		fmt.Fprintf(&b, "kubectl --context %s get nodes\n", c.Name)
 	}
+	fmt.Fprintf(&b, "kubectl --context %s get clusters\n", federation.Context)
 	// An existing zone has been delegated by those who made it.
 	if z := settings.Zone; z.Enabled && z.Existing == "" {
 		b.WriteString("pulumi stack output zone")

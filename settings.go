@@ -23,12 +23,23 @@ type Settings struct {
 	WeavePassword     string // empty: one is generated
 	Mesh              MeshSettings
 	Zone              ZoneSettings
+	FederationToken   string // empty: one is generated
+	Federation        FederationSettings
 }
 
 // ZoneSettings is hybrid:zone.
 type ZoneSettings struct {
 	Enabled          bool
 	Domain, Existing string
+}
+
+// FederationSettings is hybrid:federation.
+type FederationSettings struct {
+	Replicas                     int
+	CertificateHours, RenewHours int
+	GraceSeconds                 int
+	StorageClass                 string
+	EtcdArgs                     []string
 }
 
 // MeshSettings is hybrid:mesh.
@@ -56,7 +67,7 @@ func loadSettings(ctx *pulumi.Context) (*Settings, error) {
 	s := decodeSettings(get, &p)
 	s.validate(&p)
 	checkProject(s, get, &p)
-	checkSecret(ctx.IsConfigSecret, get, &p)
+	checkSecrets(ctx.IsConfigSecret, get, &p)
 	return s, p.err()
 }
 
@@ -78,6 +89,7 @@ func (s *Settings) clusterArgs(c ClusterSettings) *clouds.ClusterArgs {
 		Names:             s.names(c.Name),
 		RegistryMirror:    s.RegistryMirror,
 		Kubeadm:           s.Kubeadm,
+		FederationHost:    c.FederationHost,
 	}
 }
 
@@ -90,8 +102,7 @@ func (s *Settings) names(label string) []string {
 	return []string{label + "." + s.Zone.Domain}
 }
 
-// host is the name of the cluster that seeds the mesh: the one that hosts the
-// federation.
+// host is the name of the cluster that hosts the federation, and seeds the mesh.
 func (s *Settings) host() string {
 	for _, c := range s.Clusters {
 		if c.FederationHost {
@@ -112,11 +123,7 @@ func (s *Settings) meshArgs(ctx *pulumi.Context, clusters []*clouds.Cluster, ope
 		InitContainer: s.Mesh.InitContainer,
 		Openings:      openings,
 	}
-	for _, c := range clusters {
-		if c.Name == s.host() {
-			args.Host = c
-		}
-	}
+	args.Host = s.hostOf(clusters)
 	if s.WeavePassword != "" {
 		args.Password = config.GetSecret(ctx, passwordKey)
 	}
@@ -125,16 +132,45 @@ func (s *Settings) meshArgs(ctx *pulumi.Context, clusters []*clouds.Cluster, ope
 
 // zoneArgs is what the zone needs to know of the settings.
 func (s *Settings) zoneArgs(ctx *pulumi.Context, clusters []*clouds.Cluster) *federation.ZoneArgs {
-	args := &federation.ZoneArgs{
+	return &federation.ZoneArgs{
 		Domain:   s.Zone.Domain,
 		Existing: s.Zone.Existing,
 		Project:  config.Get(ctx, projectKey),
 		Clusters: clusters,
+		Host:     s.hostOf(clusters),
 	}
+}
+
+// hostOf is the cluster that hosts the federation.
+func (s *Settings) hostOf(clusters []*clouds.Cluster) *clouds.Cluster {
 	for _, c := range clusters {
 		if c.Name == s.host() {
-			args.Host = c
+			return c
 		}
+	}
+	return nil
+}
+
+// federationArgs is what the federation needs to know of the settings.
+func (s *Settings) federationArgs(ctx *pulumi.Context, clusters []*clouds.Cluster, n *network) *federation.Args {
+	args := &federation.Args{
+		Clusters:          clusters,
+		Host:              s.hostOf(clusters),
+		Mesh:              n.Up,
+		KubernetesVersion: s.KubernetesVersion,
+		Replicas:          s.Federation.Replicas,
+		CertificateHours:  s.Federation.CertificateHours,
+		RenewHours:        s.Federation.RenewHours,
+		GraceSeconds:      s.Federation.GraceSeconds,
+		Openings:          n.openings,
+		Names:             s.names(federation.RecordName),
+		StorageClass:      s.Federation.StorageClass,
+		EtcdArgs:          s.Federation.EtcdArgs,
+		// Weave Net's has a shell and curl, and is on every node.
+		ToolsImage: s.Mesh.Image,
+	}
+	if s.FederationToken != "" {
+		args.Token = config.GetSecret(ctx, tokenKey)
 	}
 	return args
 }

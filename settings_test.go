@@ -65,7 +65,7 @@ func load(config map[string]string) (*Settings, error) {
 	s := decodeSettings(get, &p)
 	s.validate(&p)
 	checkProject(s, get, &p)
-	checkSecret(func(string) bool { return strings.HasPrefix(config[passwordKey], "secret") }, get, &p)
+	checkSecrets(func(key string) bool { return strings.HasPrefix(config[key], "secret") }, get, &p)
 	return s, p.err()
 }
 
@@ -122,6 +122,9 @@ func TestStacksAreValid(t *testing.T) {
 		if s.KubernetesVersion != "v1.35.4" || s.PodCIDR.String() != "10.32.0.0/12" {
 			t.Errorf("%s: version %s, pods %s", file, s.KubernetesVersion, s.PodCIDR)
 		}
+		if f := s.Federation; f.Replicas != 1 || f.CertificateHours != defaultCertificateHours || f.RenewHours != defaultRenewHours || f.GraceSeconds != defaultGraceSeconds || f.StorageClass != "" {
+			t.Errorf("%s: federation %+v", file, f)
+		}
 		if want := (MeshSettings{Image: defaultMeshImage, MTU: defaultMTU, InitContainer: true}); s.Mesh != want {
 			t.Errorf("%s: mesh %+v, want %+v", file, s.Mesh, want)
 		}
@@ -153,7 +156,7 @@ func TestProjectFile(t *testing.T) {
 	if err := project.Validate(); err != nil {
 		t.Error(err)
 	}
-	want := []string{"adminCidrs", "clusters", "kubeadm", "kubernetesVersion", "mesh", "podCidr", "registryMirror", "weavePassword", "zone"}
+	want := []string{"adminCidrs", "clusters", "federation", "federationToken", "kubeadm", "kubernetesVersion", "mesh", "podCidr", "registryMirror", "weavePassword", "zone"}
 	if got := slices.Sorted(maps.Keys(project.Config)); !slices.Equal(got, want) {
 		t.Errorf("keys %v, want %v", got, want)
 	}
@@ -200,6 +203,41 @@ func TestLongestDomain(t *testing.T) {
 		config["hybrid:zone"] = encode(t, map[string]any{"domain": domain + strings.Repeat("b", n-len(domain)-3) + ".de"})
 		if _, err := load(config); (err == nil) != ok {
 			t.Errorf("%d characters: %v", n, err)
+		}
+	}
+}
+
+// As of hybrid:mesh, so of hybrid:federation.
+func TestFederationDefaults(t *testing.T) {
+	project, err := workspace.LoadProject("Pulumi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p problems
+	whole, empty, one := decodeFederation(encode(t, project.Config["federation"].Default), &p), decodeFederation("{}", &p), decodeFederation(`{"replicas": 2, "etcdArgs": ["--a=b"]}`, &p)
+	whole.EtcdArgs = nil
+	if fmt.Sprint(whole) != fmt.Sprint(empty) || one.Replicas != 2 || one.RenewHours != whole.RenewHours || fmt.Sprint(one.EtcdArgs) != "[--a=b]" || p.err() != nil {
+		t.Errorf("Pulumi.yaml %+v, empty %+v, two settings %+v, %v", whole, empty, one, p.err())
+	}
+}
+
+// The token is never quoted either.
+func TestToken(t *testing.T) {
+	withoutProject(t)
+	for token, want := range map[string]string{
+		"":                              "",
+		"secret-and-long-enough":        "",
+		"secret-short":                  "found 12 characters: expected at least 16",
+		"secret,with,commas,in,it...":   "without spaces, commas and quotes",
+		"secret\"with\"quotes\"in\"it":  "without spaces, commas and quotes",
+		"secret\nwith\nlines\nin\nit..": "without spaces, commas and quotes",
+		"in-the-clear-for-everybody":    "pulumi config set --secret federationToken",
+	} {
+		config := stackConfig(t, "Pulumi.dev.yaml")
+		config[tokenKey] = token
+		_, err := load(config)
+		if text := fmt.Sprint(err); (err != nil) != (want != "") || !strings.Contains(text, want) || token != "" && strings.Contains(text, token) {
+			t.Errorf("%q: found %v, want %q", token, err, want)
 		}
 	}
 }

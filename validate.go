@@ -13,10 +13,6 @@ import (
 	"hybrid/federation"
 )
 
-// federationContext is the kubeconfig context of the federation's API, and so no
-// name for a cluster.
-const federationContext = "federation-cluster"
-
 var (
 	// RFC 1035 labels: Google takes nothing else.
 	label = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
@@ -100,6 +96,7 @@ func (s *Settings) validateGlobals(p *problems) {
 	}
 	s.validateMesh(p)
 	s.validateZone(p)
+	s.validateFederation(p)
 	for _, problem := range s.Kubeadm.Problems() {
 		p.add("hybrid:kubeadm", "%s", problem)
 	}
@@ -119,18 +116,60 @@ func (s *Settings) validateMesh(p *problems) {
 	}
 	// It is an environment variable of a shell script, and the key of everything
 	// that goes between the clouds. Never quote it.
-	if n := len(s.WeavePassword); n > 0 && (n < minPassword || strings.ContainsFunc(s.WeavePassword, func(r rune) bool { return r <= ' ' || r > '~' })) {
+	if n := len(s.WeavePassword); n > 0 && (n < minPassword || strings.ContainsFunc(s.WeavePassword, unprintable)) {
 		p.add(passwordKey, "found %d characters: expected at least %d of printable ASCII without spaces, or none at all to have one generated", n, minPassword)
 	}
 }
 
+func unprintable(r rune) bool { return r <= ' ' || r > '~' }
+
+func (s *Settings) validateFederation(p *problems) {
+	const at = "hybrid:federation"
+	f := s.Federation
+	// Each is a program on the host's machines; more than five help nobody.
+	if f.Replicas < 1 || f.Replicas > 5 {
+		p.add(at, "replicas is %d: expected 1 to 5", f.Replicas)
+	}
+	// The authorities live for ten years.
+	if f.CertificateHours < 1 || f.CertificateHours > 5*defaultCertificateHours {
+		p.add(at, "certificateHours is %d: expected 1 to %d, five years", f.CertificateHours, 5*defaultCertificateHours)
+	}
+	// If they are the same, every update renews all of them.
+	if f.RenewHours < 0 || f.RenewHours > f.CertificateHours {
+		p.add(at, "renewHours is %d: expected 0 to certificateHours, which is %d", f.RenewHours, f.CertificateHours)
+	}
+	if f.GraceSeconds < 0 || f.GraceSeconds > 600 {
+		p.add(at, "graceSeconds is %d: expected 0 to 600", f.GraceSeconds)
+	}
+	if f.StorageClass != "" && !storageClass.MatchString(f.StorageClass) {
+		p.add(at, "storageClass is %q: expected the name of one of the host's storage classes, or none to keep etcd's data in a folder of the host's control plane", f.StorageClass)
+	}
+	for _, arg := range f.EtcdArgs {
+		if !etcdArg.MatchString(arg) {
+			p.add(at, "etcdArgs has %q: expected --name=value", arg)
+		}
+	}
+	// It is in a file of commas and quotes, and in HTTP headers. Never quote it.
+	if n := len(s.FederationToken); n > 0 && (n < minPassword || strings.ContainsFunc(s.FederationToken, unprintable) || strings.ContainsAny(s.FederationToken, `,"`)) {
+		p.add(tokenKey, "found %d characters: expected at least %d of printable ASCII without spaces, commas and quotes, or none at all to have one generated", n, minPassword)
+	}
+}
+
+var (
+	// RFC 1123 subdomains.
+	storageClass = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	etcdArg      = regexp.MustCompile(`^--[a-z0-9-]+=.+$`)
+)
+
 // minPassword is the least length of a password that nobody guesses off line.
 const minPassword = 16
 
-// checkSecret notes a password that is kept in the clear.
-func checkSecret(secret func(key string) bool, get func(string) string, p *problems) {
-	if get(passwordKey) != "" && !secret(passwordKey) {
-		p.add(passwordKey, "it is in the stack's file in the clear: choose another and set it by pulumi config set --secret weavePassword")
+// checkSecrets notes what is kept in the clear and must not be.
+func checkSecrets(secret func(key string) bool, get func(string) string, p *problems) {
+	for _, key := range []string{passwordKey, tokenKey} {
+		if get(key) != "" && !secret(key) {
+			p.add(key, "it is in the stack's file in the clear: choose another and set it by pulumi config set --secret %s", strings.TrimPrefix(key, "hybrid:"))
+		}
 	}
 }
 
@@ -151,7 +190,7 @@ func (c ClusterSettings) validate(p *problems) {
 		p.add(at, "name is %q: expected at most %d of a-z, 0-9 and -, beginning with a letter, not ending in -", c.Name, clouds.MaxNameLength)
 	case numbered.MatchString(c.Name):
 		p.add(at, "the name ends like a node's, in - and a number: choose another")
-	case c.Name == federationContext:
+	case c.Name == federation.Context:
 		p.add(at, "the name belongs to the federation's own API: choose another")
 	}
 	c.validatePlace(p)

@@ -128,13 +128,13 @@ func (a *amazon) allow(r Rule) error {
 }
 
 // admit makes one ingress rule per rule and node, named after that.
-func (a *amazon) admit(peers []*Cluster, rules []Rule) (made []pulumi.Resource, err error) {
-	for _, r := range rules {
-		for _, p := range peers {
-			for i, address := range singles(p) {
+func (a *amazon) admit(guests []guest) (made []pulumi.Resource, err error) {
+	for _, g := range guests {
+		for _, r := range g.rules {
+			for i, address := range singles(g.Cluster) {
 				in := a.ingress(r)
 				in.CidrIpv4 = address
-				rule, err := vpc.NewSecurityGroupIngressRule(a.ctx, a.named(r.Name+"-"+p.Nodes[i].Name), in, a.opts()...)
+				rule, err := vpc.NewSecurityGroupIngressRule(a.ctx, a.named(r.Name+"-"+g.Nodes[i].Name), in, a.opts()...)
 				if err != nil {
 					return nil, err
 				}

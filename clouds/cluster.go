@@ -48,6 +48,8 @@ type ClusterArgs struct {
 	RegistryMirror string
 	// Kubeadm is merged over the generated kubeadm documents.
 	Kubeadm KubeadmOverrides
+	// FederationHost says that the federation's API is to be here.
+	FederationHost bool
 }
 
 // Node is a machine of a cluster.
@@ -96,6 +98,8 @@ type Cluster struct {
 	Identity pulumi.CustomResource
 
 	cloud cloud
+	// hosts says that the federation's API is here.
+	hosts bool
 }
 
 // ControlPlane returns the node that runs the Kubernetes API.
@@ -116,13 +120,13 @@ type cloud interface {
 	machine(node, machineType string) (*Node, error)
 	// admit lets the nodes of other clusters in, later: their addresses are
 	// known when their machines are.
-	admit(peers []*Cluster, rules []Rule) ([]pulumi.Resource, error)
+	admit(guests []guest) ([]pulumi.Resource, error)
 }
 
 // NewCluster makes a cluster named name. The name is the prefix of all its
 // resources, its Kubernetes name and its kubeconfig's context.
 func NewCluster(ctx *pulumi.Context, name string, args *ClusterArgs, opts ...pulumi.ResourceOption) (*Cluster, error) {
-	c := &Cluster{Name: name, Cloud: args.Cloud, Region: args.Region}
+	c := &Cluster{Name: name, Cloud: args.Cloud, Region: args.Region, hosts: args.FederationHost}
 	if err := ctx.RegisterComponentResource("hybrid:clouds:Cluster", name, c, opts...); err != nil {
 		return nil, fmt.Errorf("cluster %q: %w", name, err)
 	}
@@ -170,7 +174,7 @@ func (c *Cluster) provision(s *site, cl cloud) error {
 	if err := cl.network(); err != nil {
 		return err
 	}
-	if err := cl.firewall(ClusterRules()); err != nil {
+	if err := cl.firewall(ClusterRules(c.hosts)); err != nil {
 		return err
 	}
 	// The clouds give the key back without the newline at its end.

@@ -236,7 +236,7 @@ func TestOneMoreNodeLeavesTheOthersAlone(t *testing.T) {
 // Google's names have at most 63 characters, eight of them appended by Pulumi
 // unless the program sets the name itself.
 func TestNamesFit(t *testing.T) {
-	for _, r := range append(ClusterRules(), PeerRules()...) {
+	for _, r := range append(ClusterRules(true), PeerRules(true, true)...) {
 		if len(r.Name) > 16 {
 			t.Errorf("rule %q: at most 16 characters", r.Name)
 		}

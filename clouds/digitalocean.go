@@ -80,11 +80,22 @@ func (d *digitalOcean) firewall(rules []Rule) (err error) {
 
 // admit is a firewall beside the first, with the same tag: what either lets in is
 // let in. The first can't name its peers, for it is there before all droplets.
-func (d *digitalOcean) admit(peers []*Cluster, rules []Rule) ([]pulumi.Resource, error) {
+func (d *digitalOcean) admit(guests []guest) ([]pulumi.Resource, error) {
+	// One rule for all guests that it is for: a firewall may have 50 only.
+	var rules []Rule
+	sources := map[string]pulumi.StringArray{}
+	for _, g := range guests {
+		for _, r := range g.rules {
+			if sources[r.Name] == nil {
+				rules = append(rules, r)
+			}
+			sources[r.Name] = append(sources[r.Name], singles(g.Cluster)...)
+		}
+	}
 	var inbound digitalocean.FirewallInboundRuleArray
 	for _, r := range rules {
 		inbound = append(inbound, digitalocean.FirewallInboundRuleArgs{
-			Protocol: pulumi.String(string(r.Protocol)), PortRange: pulumi.String(r.Ports()), SourceAddresses: singles(peers...),
+			Protocol: pulumi.String(string(r.Protocol)), PortRange: pulumi.String(r.Ports()), SourceAddresses: sources[r.Name],
 		})
 	}
 	wall, err := digitalocean.NewFirewall(d.ctx, d.named("peers"), &digitalocean.FirewallArgs{

@@ -27,8 +27,8 @@ const (
 	FromAdmins Source = iota
 	// FromNodes is the cluster's own machines, by their private addresses.
 	FromNodes
-	// FromPeers is every machine of every other cluster, by the addresses from
-	// which they are seen.
+	// FromPeers is every machine of another cluster, by the addresses from which
+	// they are seen.
 	FromPeers
 )
 
@@ -57,9 +57,14 @@ func (r Rule) Ports() string {
 // https://kubernetes.io/docs/reference/networking/ports-and-protocols/.
 const (
 	sshPort     = 22
-	apiPort     = 6443
 	kubeletPort = 10250
+	// APIPort is that of each cluster's Kubernetes API.
+	APIPort = 6443
+	apiPort = APIPort
 )
+
+// FederationPort is that of the federation's API, on every node of its host.
+const FederationPort = 30443
 
 // Ports that Weave Net listens on for its peers: control and encrypted packets on
 // the first, packets of the fast datapath on the second. See
@@ -69,11 +74,11 @@ const (
 	meshDataPort = 6784
 )
 
-// ClusterRules are the least that a cluster works with. etcd, scheduler and
-// controller manager are not among them: with one control plane they are only
-// spoken to from the machine itself.
-func ClusterRules() []Rule {
-	return []Rule{
+// ClusterRules are the least that a cluster works with, and the federation's host.
+// etcd, scheduler and controller manager are not among them: with one control plane
+// they are only spoken to from the machine itself.
+func ClusterRules(hosts bool) []Rule {
+	rules := []Rule{
 		{"ssh", TCP, sshPort, sshPort, FromAdmins, "SSH: set up and repair machines"},
 		{"api", TCP, apiPort, apiPort, FromAdmins, "Kubernetes API: kubectl and Pulumi"},
 		{"api-nodes", TCP, apiPort, apiPort, FromNodes, "Kubernetes API: kubelets and pods"},
@@ -82,14 +87,27 @@ func ClusterRules() []Rule {
 		{"mesh-tcp-nodes", TCP, meshPort, meshPort, FromNodes, "mesh: control"},
 		{"mesh-udp-nodes", UDP, meshPort, meshDataPort, FromNodes, "mesh: packets"},
 	}
+	if hosts {
+		rules = append(rules, Rule{"federation", TCP, FederationPort, FederationPort, FromAdmins, "federation API: kubectl and Pulumi"})
+	}
+	return rules
 }
 
-// PeerRules are the least that joins a cluster to others.
-func PeerRules() []Rule {
-	return []Rule{
+// PeerRules are the least that joins a cluster to another one, its peer. One of the
+// two may host the federation, which uses its members' APIs, and which members may
+// use.
+func PeerRules(hosts, peerHosts bool) []Rule {
+	rules := []Rule{
 		{"mesh-tcp", TCP, meshPort, meshPort, FromPeers, "mesh with other clusters: control"},
 		{"mesh-udp", UDP, meshPort, meshDataPort, FromPeers, "mesh with other clusters: packets"},
 	}
+	if hosts {
+		rules = append(rules, Rule{"federation-peer", TCP, FederationPort, FederationPort, FromPeers, "federation API: members"})
+	}
+	if peerHosts {
+		rules = append(rules, Rule{"api-federation", TCP, apiPort, apiPort, FromPeers, "Kubernetes API: the federation"})
+	}
+	return rules
 }
 
 // anywhere is every IPv4 address.

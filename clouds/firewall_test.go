@@ -31,6 +31,12 @@ func TestFirewalls(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("found:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
+		host := args(cloud)
+		host.FederationHost = true
+		got = sorted(render[cloud](t, build(t, "london", host, false, nil)))
+		if want := sorted(append([]string{"tcp 30443 from 198.51.100.7/32", "tcp 30443 from 203.0.113.0/24"}, want...)); !slices.Equal(got, want) {
+			t.Errorf("host: found:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
 	})
 }
 

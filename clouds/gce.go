@@ -86,17 +86,17 @@ func (g *google) firewall(rules []Rule) error {
 }
 
 // admit is a firewall per peer: one more leaves the others alone.
-func (g *google) admit(peers []*Cluster, rules []Rule) (made []pulumi.Resource, err error) {
-	var allows compute.FirewallAllowArray
-	for _, r := range rules {
-		allows = append(allows, compute.FirewallAllowArgs{
-			Protocol: pulumi.String(string(r.Protocol)), Ports: pulumi.StringArray{pulumi.String(r.Ports())},
-		})
-	}
-	for _, p := range peers {
+func (g *google) admit(guests []guest) (made []pulumi.Resource, err error) {
+	for _, p := range guests {
+		var allows compute.FirewallAllowArray
+		for _, r := range p.rules {
+			allows = append(allows, compute.FirewallAllowArgs{
+				Protocol: pulumi.String(string(r.Protocol)), Ports: pulumi.StringArray{pulumi.String(r.Ports())},
+			})
+		}
 		rule, err := compute.NewFirewall(g.ctx, g.named("peer-"+p.Name), &compute.FirewallArgs{
 			Network: g.vpc.ID(), Direction: pulumi.String("INGRESS"), TargetTags: pulumi.StringArray{pulumi.String(g.cluster)},
-			Allows: allows, SourceRanges: singles(p), Description: pulumi.String("mesh with " + p.Name),
+			Allows: allows, SourceRanges: singles(p.Cluster), Description: pulumi.String("mesh and federation with " + p.Name),
 		}, g.opts()...)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package clouds
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 
@@ -65,6 +66,27 @@ func AdminKubeconfig(name, adminConf, publicAddress string) (string, error) {
 	context.Context.Cluster, context.Context.User = name, name
 	return writeKubeconfig(kubeconfig{
 		Clusters: []namedCluster{cluster}, Users: []namedUser{user}, Contexts: []namedContext{context},
+		CurrentContext: name,
+	})
+}
+
+// Credentials are what a user of a kubeconfig proves itself by: a token, or a
+// certificate and its key, both PEM.
+type Credentials struct{ Token, Certificate, Key string }
+
+// NewKubeconfig makes a kubeconfig in which cluster, user and context have the same
+// name. ca is the server's certificate authority, PEM.
+func NewKubeconfig(name, server, ca string, user Credentials) (string, error) {
+	if ca == "" || user.Token == "" && (user.Certificate == "" || user.Key == "") {
+		return "", fmt.Errorf("kubeconfig %q: expected a certificate authority, and a token or a certificate with its key; found too little", name)
+	}
+	encode := func(pem string) string { return base64.StdEncoding.EncodeToString([]byte(pem)) }
+	cluster, admin, context := namedCluster{Name: name}, namedUser{Name: name}, namedContext{Name: name}
+	cluster.Cluster.Server, cluster.Cluster.CA = server, encode(ca)
+	admin.User.Token, admin.User.Certificate, admin.User.Key = user.Token, encode(user.Certificate), encode(user.Key)
+	context.Context.Cluster, context.Context.User = name, name
+	return writeKubeconfig(kubeconfig{
+		Clusters: []namedCluster{cluster}, Users: []namedUser{admin}, Contexts: []namedContext{context},
 		CurrentContext: name,
 	})
 }

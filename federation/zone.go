@@ -1,5 +1,3 @@
-// Package federation joins the clusters under one control plane, and gives all of
-// them names in the DNS.
 package federation
 
 import (

@@ -18,6 +18,10 @@ const (
 	Token      = "abcdef.0123456789abcdef"
 	ClientKey  = "Y2xpZW50IGtleQ=="
 	Password   = "correct-horse-battery-staple"
+	PrivatePEM = "-----BEGIN EC PRIVATE KEY----- sesame"
+	// MemberToken and ImpersonatorToken are a federation's in its members.
+	MemberToken       = "bWVtYmVyIHRva2Vu"
+	ImpersonatorToken = "aW1wZXJzb25hdG9yIHRva2Vu"
 )
 
 // CAHash is the hash of the clusters' authority.
@@ -76,6 +80,12 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 	case "tls:index/privateKey:PrivateKey":
 		set("publicKeyOpenssh", "ssh-ed25519 AAAA\n")
 		out["privateKeyOpenssh"] = resource.MakeSecret(resource.NewProperty(PrivateKey))
+		set("publicKeyPem", "PUBLIC "+a.Name)
+		out["privateKeyPem"] = resource.MakeSecret(resource.NewProperty(PrivatePEM + a.Name))
+	case "tls:index/selfSignedCert:SelfSignedCert", "tls:index/locallySignedCert:LocallySignedCert":
+		set("certPem", "CERTIFICATE "+a.Name)
+	case "tls:index/certRequest:CertRequest":
+		set("certRequestPem", "REQUEST "+a.Name)
 	case "digitalocean:index/tag:Tag":
 		set("name", a.Name)
 	case "digitalocean:index/sshKey:SshKey":
@@ -108,6 +118,10 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 		out["result"] = resource.MakeSecret(resource.NewProperty(Password))
 	case "command:remote:Command":
 		switch {
+		case strings.HasSuffix(a.Name, "-reachable"):
+			set("stdout", "")
+		case strings.HasSuffix(a.Name, "-federation-credentials"):
+			set("stdout", "Q0E=\n"+MemberToken+"\n"+ImpersonatorToken+"\n")
 		case strings.HasSuffix(a.Name, "-first-contact"):
 			set("stdout", "ssh-ed25519 HOST")
 		case strings.HasSuffix(a.Name, "-admin-conf"):
@@ -115,6 +129,11 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 		case strings.HasSuffix(a.Name, "-token"):
 			set("stdout", "kubeadm join 10.10.0.2:6443 --token "+Token+" --discovery-token-ca-cert-hash "+CAHash)
 		}
+	}
+	if metadata := At(out["metadata"]); strings.HasPrefix(a.TypeToken, "kubernetes:") && metadata.IsObject() {
+		made := metadata.ObjectValue().Copy()
+		made["uid"], made["resourceVersion"], made["generation"] = resource.NewProperty(a.Name+"-uid"), resource.NewProperty("1"), resource.NewProperty(1.0)
+		out["metadata"] = resource.NewProperty(made)
 	}
 	if r.Preview {
 		id = ""

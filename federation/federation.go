@@ -1,0 +1,182 @@
+package federation
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"hybrid/clouds"
+
+	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+const (
+	// Namespace is where the control plane runs, in the host cluster.
+	Namespace = "federation"
+	// Context is the federation's name in kubeconfigs.
+	Context = "federation-cluster"
+	// KarmadaVersion is that of all of Karmada's programs, and of the kinds in
+	// package crds.
+	KarmadaVersion = "v1.18.1"
+
+	// etcd's, as Karmada 1.18.1 runs it.
+	etcdImage = "registry.k8s.io/etcd:3.6.6-0"
+)
+
+// Args says what the federation is to be. The settings have been validated before.
+type Args struct {
+	// Mandatory.
+
+	// Clusters are all members.
+	Clusters []*clouds.Cluster
+	// Host is the one of them that the control plane runs in.
+	Host *clouds.Cluster
+	// Mesh exists, by cluster's name, when the cluster's pods can reach others.
+	Mesh map[string]pulumi.Resource
+	// KubernetesVersion is that of API server and controllers: v1.35.4.
+	KubernetesVersion string
+	// Replicas is how many of each program run; etcd is always one.
+	Replicas int
+	// CertificateHours is how long certificates are valid, RenewHours how long
+	// before their end an update replaces them.
+	CertificateHours, RenewHours int
+	// GraceSeconds is for how long a member may not answer before it is shown
+	// NotReady.
+	GraceSeconds int
+
+	// Optional.
+
+	// Openings must exist before host and members can reach each other.
+	Openings []pulumi.Resource
+	// Names are DNS names of the API, which its certificate shall be valid for.
+	Names []string
+	// Token is the administrator's; a random one if nil.
+	Token pulumi.StringInput
+	// StorageClass is that of etcd's volume. Empty: a folder of the host's control
+	// plane.
+	StorageClass string
+	// EtcdArgs are more arguments for etcd.
+	EtcdArgs []string
+	// ToolsImage has sh and curl, and is on every node anyway. Pods wait by it for
+	// what they need; empty: they are restarted until that is there.
+	ToolsImage string
+}
+
+// Federation is an API over all clusters.
+type Federation struct {
+	pulumi.ResourceState
+
+	// Kubeconfig gives full rights; its context is Context. Known when the API
+	// answers. Secret.
+	Kubeconfig pulumi.StringOutput
+	// Provider makes objects in the federation's API, when Ready exists.
+	Provider *kubernetes.Provider
+	// Ready exists when the API answers, knows Karmada's kinds and checks them.
+	Ready pulumi.Resource
+	// Members exist, by cluster's name, when the cluster is a Ready member. What is
+	// placed in a cluster depends on it: when it goes, the cluster leaves.
+	Members map[string]pulumi.Resource
+	// Identity is replaced when the federation is made anew: objects in it are
+	// DeletedWith it.
+	Identity pulumi.CustomResource
+}
+
+// New makes the federation.
+func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Federation, error) {
+	f := &Federation{Members: map[string]pulumi.Resource{}}
+	if err := ctx.RegisterComponentResource("hybrid:federation:Federation", name, f, opts...); err != nil {
+		return nil, fmt.Errorf("federation %q: %w", name, err)
+	}
+	if !slices.Contains(args.Clusters, args.Host) {
+		return nil, fmt.Errorf("federation %q: %w", name, errors.New("expected the host to be one of its clusters, found another"))
+	}
+	if err := (&builder{ctx: ctx, name: name, args: args, Federation: f}).build(); err != nil {
+		return nil, fmt.Errorf("federation %q: %w", name, err)
+	}
+	return f, ctx.RegisterResourceOutputs(f, pulumi.Map{"kubeconfig": f.Kubeconfig})
+}
+
+// builder is what the steps share.
+type builder struct {
+	*Federation
+	ctx  *pulumi.Context
+	name string
+	args *Args
+
+	token pulumi.StringOutput
+	pki   *pki
+	// admin is the administrator's kubeconfig, whether the API answers or not.
+	admin pulumi.StringOutput
+	// inside is the kubeconfig of the programs in the host cluster.
+	inside pulumi.StringOutput
+}
+
+// build makes the parts, each when those are there that it needs.
+func (b *builder) build() (err error) {
+	if err := b.identities(); err != nil {
+		return err
+	}
+	namespace, err := b.namespace()
+	if err != nil {
+		return err
+	}
+	needs := []pulumi.Resource{namespace}
+	if up := b.args.Mesh[b.args.Host.Name]; up != nil {
+		needs = append(needs, up)
+	}
+	etcd, err := b.etcd(needs)
+	if err != nil {
+		return err
+	}
+	api, err := b.apiServer(with(needs, etcd))
+	if err != nil {
+		return err
+	}
+	if err := b.connect(api); err != nil {
+		return err
+	}
+	objects, err := b.objects()
+	if err != nil {
+		return err
+	}
+	var programs []running
+	for _, make := range []func([]pulumi.Resource) (running, error){
+		b.aggregated, b.kubeControllerManager, b.controllerManager, b.scheduler, b.webhook,
+	} {
+		p, err := make(with(needs, objects...))
+		if err != nil {
+			return err
+		}
+		programs = append(programs, p)
+	}
+	if err := b.ready(programs); err != nil {
+		return err
+	}
+	for _, c := range b.args.Clusters {
+		if err := b.member(c); err != nil {
+			return fmt.Errorf("cluster %q: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+// named names a resource of the federation.
+func (b *builder) named(suffix string) string { return b.name + "-" + suffix }
+
+// inHost are the options of each object in the host cluster: with a cluster that
+// goes away, or has gone, it needs no deletion of its own.
+func (b *builder) inHost(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
+	return append([]pulumi.ResourceOption{
+		pulumi.Parent(b.Federation), pulumi.Provider(b.args.Host.Provider), pulumi.DeletedWith(b.args.Host.Identity),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "5m", Update: "5m", Delete: "5m"}),
+	}, more...)
+}
+
+// inFederation are the options of each object in the federation's API.
+func (b *builder) inFederation(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
+	return append([]pulumi.ResourceOption{
+		pulumi.Parent(b.Federation), pulumi.Provider(b.Provider), pulumi.DeletedWith(b.Identity),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "5m", Update: "5m", Delete: "5m"}),
+	}, more...)
+}

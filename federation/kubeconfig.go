@@ -1,0 +1,88 @@
+package federation
+
+import (
+	"fmt"
+
+	"hybrid/clouds"
+
+	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
+	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// identities makes what the control plane's parts know each other by: token,
+// certificates, kubeconfigs.
+func (b *builder) identities() (err error) {
+	if err := b.newToken(); err != nil {
+		return err
+	}
+	if b.pki, err = b.newPKI(); err != nil {
+		return err
+	}
+	address := b.args.Host.ControlPlane().PublicAddress
+	b.admin = pulumi.ToSecret(pulumi.All(address, b.pki.authority.cert, b.token).ApplyT(func(v []any) (string, error) {
+		server := fmt.Sprintf("https://%s:%d", v[0], clouds.FederationPort)
+		return clouds.NewKubeconfig(Context, server, v[1].(string), clouds.Credentials{Token: v[2].(string)})
+	})).(pulumi.StringOutput)
+	b.inside = pulumi.ToSecret(pulumi.All(b.pki.authority.cert, b.pki.admin.cert, b.pki.admin.key).ApplyT(func(v []any) (string, error) {
+		return clouds.NewKubeconfig(Namespace, apiServerURL, v[0].(string), clouds.Credentials{Certificate: v[1].(string), Key: v[2].(string)})
+	})).(pulumi.StringOutput)
+	return nil
+}
+
+// newToken takes the given token or makes one.
+func (b *builder) newToken() error {
+	if b.args.Token != nil {
+		b.token = pulumi.ToSecret(b.args.Token).(pulumi.StringOutput)
+		return nil
+	}
+	// Letters and digits only, 190 bits of them: it is in a file of commas and
+	// quotes.
+	generated, err := random.NewRandomPassword(b.ctx, b.named("token"), &random.RandomPasswordArgs{
+		Length: pulumi.Int(32), Special: pulumi.Bool(false),
+	}, pulumi.Parent(b.Federation))
+	if err != nil {
+		return err
+	}
+	b.token = pulumi.ToSecret(generated.Result).(pulumi.StringOutput)
+	return nil
+}
+
+// connect waits for the API and makes the kubeconfig and the provider, which must
+// not be used before: the provider takes an API that doesn't answer for one that is
+// gone.
+func (b *builder) connect(api running) error {
+	host := b.args.Host
+	s, err := b.script("reachable", "10m", pulumi.StringMap{
+		"ADMIN": b.admin,
+		// Looked at again when the API server is made anew.
+		"GENERATION": api.generation,
+	})
+	if err != nil {
+		return err
+	}
+	reachable, err := host.Run(b.ctx, b.named("reachable"), host.ControlPlane(), s,
+		pulumi.Parent(b.Federation), pulumi.DependsOn(with(b.args.Openings, api.deployment)))
+	if err != nil {
+		return err
+	}
+	b.Kubeconfig = pulumi.ToSecret(pulumi.All(b.admin, reachable.Stdout).ApplyT(func(v []any) string {
+		return v[0].(string)
+	})).(pulumi.StringOutput)
+	storage := b.args.StorageClass
+	if storage == "" {
+		storage = etcdFolder
+	}
+	b.Provider, err = kubernetes.NewProvider(b.ctx, b.named("kubernetes"), &kubernetes.ProviderArgs{
+		Kubeconfig: b.Kubeconfig,
+		// A new token or certificate must not replace the provider, for that
+		// replaces every object in the federation; new storage must, for it is
+		// empty.
+		ClusterIdentifier:      pulumi.Sprintf("%s/%s/%s", Context, host.Identity.ID(), storage),
+		EnableServerSideApply:  pulumi.Bool(true),
+		EnableConfigMapMutable: pulumi.Bool(true),
+		EnableSecretMutable:    pulumi.Bool(true),
+		DeleteUnreachable:      pulumi.Bool(true),
+	}, pulumi.Parent(b.Federation))
+	return err
+}
