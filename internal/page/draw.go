@@ -10,7 +10,7 @@ import (
 )
 
 // The layers, from the lowest.
-var layers = []string{"regions", "links", "nodes", "streams", "pods", "labels"}
+var layers = []string{"regions", "links", "titles", "nodes", "streams", "pods", "labels"}
 
 // fewClusters is the number of clusters up to which all lines between them are
 // drawn. Of more, only those that aren't well.
@@ -84,7 +84,8 @@ func (d *drawing) cluster(c observe.Cluster) {
 	about := strings.TrimSpace(vendor(c.Cloud) + " " + c.Region)
 	d.button("regions", id, "region "+wellOr(c.Reachable, "bad"), fmt.Sprintf("cluster %s, %s, %s", c.Name, about, state))
 	d.rect(id, id+" box", "box", b, 14)
-	d.text(id, id+" name", "name", c.Name, b.x+inset, b.y+21)
+	// Lines pass under the words.
+	d.text("titles", id+" name", "name", c.Name, b.x+inset, b.y+21)
 	line := about
 	switch {
 	case !c.Reachable:
@@ -92,7 +93,7 @@ func (d *drawing) cluster(c observe.Cluster) {
 	case !d.plan.small:
 		line = strings.TrimPrefix(about+" · "+c.Version, " · ")
 	}
-	d.text(id, id+" about", "about", line, b.x+inset, b.y+38)
+	d.text("titles", id+" about", "about "+wellOr(c.Reachable, "bad"), line, b.x+inset, b.y+38)
 	for _, n := range c.Nodes {
 		d.node(c, n)
 	}

@@ -42,8 +42,8 @@ func (d *drawing) links() {
 		x2, y2 := to.center()
 		x, y := middle(from, to, x1, y1, x2, y2)
 		d.button("labels", id, "link "+class, text)
-		d.rect(id, id+" box", "box", box{x - 36, y - 11, 72, 22}, 11)
-		d.text(id, id+" text", "link-text", fmt.Sprintf("%s%d/%d", mark, b.Count[observe.Up], b.Links), x, y+4)
+		d.rect(id, id+" box", "box", box{x - 46, y - 11, 92, 22}, 11)
+		d.text(id, id+" text", "link-text", fmt.Sprintf("%smesh %d/%d", mark, b.Count[observe.Up], b.Links), x, y+4)
 	}
 }
 
