@@ -19,7 +19,7 @@ func (c *Cloud) run(p *corev1.Pod, container string) []byte {
 	switch {
 	case container == "weave" && p.Labels["name"] == "weave-net":
 		what = c.report(p.Spec.NodeName)
-	case container == "server" && p.Labels["app"] == "psql-master":
+	case container == "" && p.Labels["app"] == "psql-master":
 		what = c.streams()
 	default:
 		return nil
@@ -78,14 +78,14 @@ func (c *Cloud) streams() object {
 			if p.Labels["app"] != "psql-replica" || p.Status.Phase != corev1.PodRunning || slices.Contains(c.Lost, x.Name) {
 				continue
 			}
-			s := object{"address": p.Status.PodIP, "state": "streaming", "sync": "async", "bytes": 0, "seconds": 0.004, "silent": 1.5}
+			s := object{"address": p.Status.PodIP, "name": x.Name, "state": "streaming", "sync": "async", "bytes": 0, "seconds": 0.004, "silent": 1.5}
 			if x.Silent {
 				s["bytes"], s["seconds"], s["silent"] = 50_331_648, nil, 8
 			}
 			streams = append(streams, s)
 		}
 	}
-	return object{"version": "18.1", "recovering": false, "position": "0/5000148", "streams": streams}
+	return object{"version": "18.1", "closed": false, "position": "0/5000148", "streams": streams}
 }
 
 // federation answers for Karmada.

@@ -97,6 +97,26 @@ func TestDeadCluster(t *testing.T) {
 	}
 }
 
+// A replica that the master has given up is missed all the same.
+func TestDeadClusterLater(t *testing.T) {
+	c := fakecloud.New(t, 3, 2)
+	c.Cluster("frankfurt").Silent = true
+	c.Lost = []string{"frankfurt"}
+	s := observer(t, c).Look(t.Context())
+	missed := 0
+	for _, r := range s.PostgreSQL.Replicas {
+		if !r.OK && r.Cluster == "frankfurt" {
+			missed++
+		}
+	}
+	if missed != 4 || len(s.PostgreSQL.Replicas) != 6 {
+		t.Errorf("replicas: %+v, want 4 of frankfurt among 6", s.PostgreSQL.Replicas)
+	}
+	if want := "mesh: the 8 links from frankfurt to america and london: 8 down"; !slices.Contains(texts(s), want) {
+		t.Errorf("found no %q in %q", want, texts(s))
+	}
+}
+
 func TestProblems(t *testing.T) {
 	for _, c := range []struct {
 		name   string

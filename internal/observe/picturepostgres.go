@@ -28,7 +28,10 @@ func (p *painter) postgres() {
 			switch {
 			case pod.State == "Terminating":
 			case pod.Role == Master:
-				master = &pod
+				// After a promotion, that of a cluster that is lost may still be known.
+				if master == nil || p.unreachable[master.cluster] || !master.OK {
+					master = &pod
+				}
 			case pod.Role == Replica:
 				replicas = append(replicas, pod)
 			}
@@ -44,6 +47,7 @@ func (p *painter) postgres() {
 		p.replica(pod, streams)
 	}
 	p.strangers(streams)
+	p.unseen()
 	slices.SortFunc(to.Replicas, func(a, b Stream) int {
 		return strings.Compare(a.Cluster+" "+a.Pod+" "+a.Address, b.Cluster+" "+b.Pod+" "+b.Address)
 	})
@@ -125,8 +129,8 @@ func (p *painter) master(pod *Pod, placed string) map[string]serverStream {
 		to.Error = "the master does not answer: " + p.facts.replicationErr.Error()
 	case r == nil:
 		to.Error = "the master hasn't been asked yet"
-	case r.Recovering:
-		to.Error = "the master " + pod.Name + " of " + pod.cluster + " is in recovery: it takes no writes"
+	case r.Closed:
+		to.Error = "the master " + pod.Name + " of " + pod.cluster + " accepts no writes at present: its log says why"
 	}
 	if to.Error != "" {
 		p.problem("postgresql: "+to.Error, p.kubectl(pod.cluster, "-n "+pod.Namespace+" logs --tail 20 --all-containers "+pod.Name))
@@ -157,9 +161,37 @@ func (p *painter) replica(pod Pod, streams map[string]serverStream) {
 func (p *painter) strangers(streams map[string]serverStream) {
 	for address, s := range streams {
 		r := Stream{Address: address, Node: p.owner(address)}
-		r.Cluster = p.home[r.Node]
+		if r.Cluster = p.home[r.Node]; r.Cluster == "" && p.expected(s.Name) {
+			r.Cluster = s.Name
+		}
 		r.fill(s)
 		p.judge(&r, "")
+	}
+}
+
+// expected says whether a name is a cluster's.
+func (p *painter) expected(name string) bool {
+	return slices.ContainsFunc(p.stack.Clusters, func(e Expected) bool { return e.Name == name })
+}
+
+// unseen adds the replicas that the federation has placed in clusters that don't
+// answer, and of which the master knows no more either.
+func (p *painter) unseen() {
+	for _, x := range p.to.Federation.Placements {
+		for _, c := range x.Clusters {
+			if x.Name != replicaApp || !p.unreachable[c.Cluster] {
+				continue
+			}
+			known := 0
+			for _, r := range p.to.PostgreSQL.Replicas {
+				if r.Cluster == c.Cluster {
+					known++
+				}
+			}
+			for ; known < c.Wanted; known++ {
+				p.judge(&Stream{Cluster: c.Cluster, State: noStream}, "")
+			}
+		}
 	}
 }
 
@@ -227,5 +259,5 @@ func (p *painter) psql(sql string) string {
 
 // PSQL is a command that opens psql in a server's pod; kubectl begins it.
 func PSQL(kubectl, namespace, pod string) string {
-	return kubectl + " -n " + namespace + " exec -it " + pod + " -c " + postgresContainer + " -- psql -U postgres"
+	return kubectl + " -n " + namespace + " exec -it " + pod + " -- psql -U postgres"
 }

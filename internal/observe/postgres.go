@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// postgresContainer is that of the pods which is the server.
-const postgresContainer = "server"
+// firstContainer is a pod's first one, which is PostgreSQL's in its pods.
+const firstContainer = ""
 
 // query asks a server for its streams, as one JSON object. A server in recovery has
 // no position of its own to write at, but the one it has replayed.
 const query = `select json_build_object(
  'version', current_setting('server_version'),
- 'recovering', pg_is_in_recovery(),
+ 'closed', pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean,
  'position', s.here,
  'streams', (select coalesce(json_agg(json_build_object(
    'address', host(client_addr), 'name', application_name, 'state', state, 'sync', sync_state,
@@ -34,16 +34,16 @@ type replication struct {
 	at     time.Time
 	master Pod
 
-	Version    string         `json:"version"`
-	Recovering bool           `json:"recovering"`
-	Position   string         `json:"position"`
-	Streams    []serverStream `json:"streams"`
+	Version  string         `json:"version"`
+	Closed   bool           `json:"closed"` // it takes no writes
+	Position string         `json:"position"`
+	Streams  []serverStream `json:"streams"`
 }
 
 // serverStream is a row of pg_stat_replication.
 type serverStream struct {
 	Address string   `json:"address"`
-	Name    string   `json:"name"`
+	Name    string   `json:"name"` // the replica's cluster, by the program's settings
 	State   string   `json:"state"`
 	Sync    string   `json:"sync"`
 	Bytes   *int64   `json:"bytes"`
@@ -75,7 +75,7 @@ func (o *Observer) readReplication(ctx context.Context, cluster string) {
 }
 
 func askMaster(ctx context.Context, a *access, p Pod) (*replication, error) {
-	text, err := a.exec(ctx, p, postgresContainer, "sh", "-c", ask, "sh", query)
+	text, err := a.exec(ctx, p, firstContainer, "sh", "-c", ask, "sh", query)
 	if err != nil {
 		return nil, plain(err)
 	}

@@ -131,7 +131,7 @@ func TestAbout(t *testing.T) {
 	for id, want := range map[string]string{
 		"c:london":                                  "kubectl --context london get nodes -o wide",
 		"n:america/america-2":                       "kubectl --context america describe node america-2",
-		"p:london/default/psql-master-0":            "kubectl --context london -n default exec -it psql-master-0 -c server -- psql -U postgres",
+		"p:london/default/psql-master-0":            "kubectl --context london -n default exec -it psql-master-0 -- psql -U postgres",
 		"p:america/kube-system/weave-net-america-1": "kubectl --context america -n kube-system describe pod weave-net-america-1",
 		"b:frankfurt/london":                        "kubectl --context frankfurt -n kube-system exec ds/weave-net -c weave -- curl -s http://127.0.0.1:6784/status/connections",
 	} {

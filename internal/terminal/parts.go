@@ -174,7 +174,7 @@ func (o *screen) postgres(p *observe.PostgreSQL) {
 	for _, r := range p.Replicas {
 		name := r.Pod
 		if name == "" {
-			name = r.Address
+			name = or(r.Address)
 		}
 		rows = append(rows, row{bad: !r.OK, cells: []string{name, or(r.Cluster), or(r.Node), r.State, bytesOf(r.LagBytes), secondsOf(r.LagSeconds), r.Note}})
 	}
