@@ -120,8 +120,9 @@ func (p *painter) meshProblems() {
 			p.cutOff(c.Name)
 		}
 	}
+	alone := p.alone()
 	for _, b := range m.Between {
-		if p.unreachable[b.A] || p.unreachable[b.B] {
+		if p.unreachable[b.A] || p.unreachable[b.B] || b.A != b.B && (alone[b.A] || alone[b.B]) {
 			continue
 		}
 		where := "between " + b.A + " and " + b.B
@@ -145,6 +146,28 @@ func (p *painter) meshProblems() {
 		p.problem(fmt.Sprintf("mesh: %d addresses belong to %s (%s), which nobody reaches", l.Addresses, l.Node, l.Name),
 			p.weaveCommand(m.Peers[i].Cluster, "/status/ipam"))
 	}
+}
+
+// alone finds the clusters that answer and have no link to any other, of several, and
+// names each once.
+func (p *painter) alone() map[string]bool {
+	alone := map[string]bool{}
+	for _, c := range p.to.Clusters {
+		others, links, down := 0, 0, 0
+		for _, b := range p.to.Mesh.Between {
+			if b.A == b.B || b.A != c.Name && b.B != c.Name || p.unreachable[b.A] || p.unreachable[b.B] {
+				continue
+			}
+			others++
+			links += b.Links
+			down += b.Count[Down]
+		}
+		if others > 1 && down == links {
+			alone[c.Name] = true
+			p.problem(fmt.Sprintf("mesh: all %d links from %s to %d other clusters are down", links, c.Name, others), p.weaveCommand(c.Name, "/status/connections"))
+		}
+	}
+	return alone
 }
 
 // cutOff is about the links of a cluster that doesn't answer to those that do.
