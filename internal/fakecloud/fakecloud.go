@@ -49,6 +49,8 @@ type Cluster struct {
 	Silent bool
 	// Refuse answers these with Forbidden: "pods", "nodes" or "exec".
 	Refuse []string
+	// Hang never answers these.
+	Hang []string
 }
 
 // Request is one that was made of a cluster's API, or the federation's.

@@ -18,14 +18,14 @@ func (c *Cloud) serve(w http.ResponseWriter, r *http.Request) {
 	c.Requests = append(c.Requests, Request{name, r.Method, "/" + path, r.URL.RawQuery})
 	x := c.Cluster(name)
 	silent := x != nil && x.Silent
-	var refuse []string
+	var refuse, hang []string
 	if x != nil {
-		refuse = x.Refuse
+		refuse, hang = x.Refuse, x.Hang
 	}
 	c.Unlock()
 	part := path[strings.LastIndex(path, "/")+1:]
 	switch {
-	case silent:
+	case silent || slices.Contains(hang, part):
 		<-r.Context().Done()
 	case slices.Contains(refuse, part):
 		fail(w, http.StatusForbidden, metav1.StatusReasonForbidden)

@@ -193,6 +193,26 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// An API that answers, of a machine that doesn't: it tries to reach that for longer
+// than anybody waits.
+func TestDeadMachine(t *testing.T) {
+	c := fakecloud.New(t, 3, 2)
+	c.Cluster("london").Hang = []string{"exec"}
+	start := time.Now()
+	s := observer(t, c).Look(t.Context())
+	if took := time.Since(start); took > 2500*time.Millisecond {
+		t.Errorf("it took %s", took)
+	}
+	for _, want := range []string{
+		"mesh: 2 of 2 peers of london do not answer: london-1: no answer in time",
+		"postgresql: the master does not answer: no answer in time",
+	} {
+		if !slices.Contains(texts(s), want) {
+			t.Errorf("found no %q in %q", want, texts(s))
+		}
+	}
+}
+
 // What isn't there isn't a problem.
 func TestNothingInstalled(t *testing.T) {
 	c := fakecloud.New(t, 1, 1)
@@ -235,6 +255,17 @@ func TestStack(t *testing.T) {
 	}
 	if len(s.Clusters) != 3 || s.Clusters[0].Region != "us-west1" || !s.Clusters[0].FederationHost || !slices.Equal(s.Clusters[0].Nodes, []string{"america-1"}) {
 		t.Errorf("clusters: %+v", s.Clusters)
+	}
+	slow := filepath.Join(t.TempDir(), "pulumi")
+	if err := os.WriteFile(slow, []byte("#!/bin/sh\nsleep 60 & wait\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", filepath.Dir(slow)+":"+os.Getenv("PATH"))
+	pulumiTimeout = 200 * time.Millisecond
+	defer func() { pulumiTimeout = defaultPulumiTimeout }()
+	start := time.Now()
+	if _, err := FromPulumi(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "no answer") || time.Since(start) > 5*time.Second {
+		t.Errorf("a Pulumi that hangs: %v after %s", err, time.Since(start))
 	}
 	if _, err := parseOutputs("", []byte(`{}`)); err == nil || !strings.Contains(err.Error(), "pulumi up") {
 		t.Errorf("an empty stack: %v", err)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -35,6 +36,12 @@ type Expected struct {
 	Nodes               []string // sorted; empty if nobody knows
 }
 
+// defaultPulumiTimeout bounds the question for the stack's outputs: whatever keeps
+// them may be far away.
+const defaultPulumiTimeout = 30 * time.Second
+
+var pulumiTimeout = defaultPulumiTimeout // tests are shorter
+
 // outputs are those of the stack's that are of interest here; see outputs.go of
 // the program.
 type outputs struct {
@@ -58,9 +65,15 @@ func FromPulumi(ctx context.Context, name string) (*Stack, error) {
 		args = append(args, "--stack", name)
 	}
 	var stderr strings.Builder
-	cmd := exec.CommandContext(ctx, "pulumi", args...)
+	limited, cancel := context.WithTimeout(ctx, pulumiTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(limited, "pulumi", args...)
 	cmd.Stderr = &stderr
+	cmd.WaitDelay = time.Second // for what it has started and what holds its output
 	out, err := cmd.Output()
+	if limited.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("pulumi stack output: no answer within %s: can its backend be reached (`pulumi whoami -v`)? With a kubeconfig file, --kubeconfig needs no Pulumi", pulumiTimeout)
+	}
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, errors.New("there is no `pulumi` on PATH: in the lab, eval \"$(make -s env)\"; elsewhere install it, or give a file with --kubeconfig")
 	}
