@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 cache := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/hybrid-lab
 lab := $(cache)/bin/lab
+hybrid := $(cache)/bin/hybrid
 
 # The settings are part of every compiled package's key in Go's cache: the same
 # for programs and tests, so that nothing is compiled twice (see lab/build).
@@ -38,12 +39,20 @@ clean: command ## `make down`, and remove the caches too
 	@$(lab) clean
 
 .PHONY: status
-status: command ## show the lab's machines
-	@$(lab) status
+status: hybrid ## clusters, mesh, federation, PostgreSQL and zone on one screen
+	@eval "$$($(lab) env)" && $(hybrid) status
+
+.PHONY: view
+view: hybrid ## the same as a live picture in the browser
+	@eval "$$($(lab) env)" && $(hybrid) view
+
+.PHONY: picture
+picture: hybrid ## write the README's picture, docs/view.svg, of what is up now
+	@eval "$$($(lab) env)" && $(hybrid) view --svg docs/view.svg
 
 .PHONY: mesh-status
-mesh-status: command ## show the mesh: peers, connections, encryption, addresses
-	@$(lab) mesh
+mesh-status: hybrid ## show the mesh: peers, connections, encryption, addresses
+	@eval "$$($(lab) env)" && $(hybrid) status --mesh
 
 .PHONY: env
 env: command ## print shell settings: eval "$$(make -s env)"
@@ -92,3 +101,7 @@ command:
 		sleep 0.2; n=$$((n + 1)); \
 		[ $$((n % 25)) != 0 ] || echo "  … build the lab's command ($$((n / 5))s)" >&2; \
 	done; wait $$pid
+
+.PHONY: hybrid
+hybrid: command
+	@go build -o $(hybrid) ./cmd/hybrid

@@ -15,7 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"hybrid/lab/meshstatus"
+	"hybrid/internal/weave"
 	"hybrid/lab/registry"
 )
 
@@ -131,7 +131,7 @@ func (l *lab) pings(pods []pod) error {
 }
 
 // peer asks a node's Weave Net, on the machine itself: without network.
-func (l *lab) peer(node string) (*meshstatus.Peer, error) {
+func (l *lab) peer(node string) (*weave.Peer, error) {
 	machine, err := l.machine(node)
 	if err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (l *lab) peer(node string) (*meshstatus.Peer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", node, err)
 	}
-	return meshstatus.Parse([]byte(out))
+	return weave.Parse([]byte(out))
 }
 
 // machine is the hypervisor's ID of a node's machine.

@@ -21,6 +21,9 @@ import (
 // the lab, and is fixed so that Pulumi.dev.yaml's salt fits on every machine.
 const passphrase = "hybrid-lab"
 
+// nameServer is the one that knows the zones of the simulated clouds.
+const nameServer = "198.18.0.53"
+
 // Stack is the lab's stack.
 type Stack struct {
 	Project, Cache, State string
@@ -46,7 +49,7 @@ func Open() (*Stack, error) {
 // Kubeconfig is the file with every cluster's context.
 func (s *Stack) Kubeconfig() string { return filepath.Join(s.State, "kubeconfig") }
 
-// Bin is the folder for a shell's PATH: `pulumi`, `kubectl` and `lab`.
+// Bin is the folder for a shell's PATH: `pulumi`, `kubectl`, `hybrid` and `lab`.
 func (s *Stack) Bin() string { return filepath.Join(s.Cache, "path") }
 
 func (s *Stack) home() string    { return filepath.Join(s.State, "pulumi") }
@@ -59,6 +62,8 @@ func (s *Stack) Settings() [][2]string {
 		{"HYBRID_LAB_STATE", s.State},
 		{"HYBRID_LAB_STACK", paths.Stack},
 		{"KUBECONFIG", s.Kubeconfig()},
+		// The zones' own name servers are Google's, which don't know the lab's.
+		{"HYBRID_NAMESERVER", nameServer},
 		{"PULUMI_HOME", s.home()},
 		// Without metadata, which Pulumi has no use for: its files are not written
 		// as a whole, and after a kill half of one makes the state unreadable.

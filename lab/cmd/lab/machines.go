@@ -160,7 +160,7 @@ func (l *lab) ssh(ctx context.Context, name string, command []string) error {
 				c.SSHUser + "@" + n.PublicAddress}, command...))
 		}
 	}
-	return fmt.Errorf("the stack has no node %q: `make status` lists them", name)
+	return fmt.Errorf("the stack has no node %q: `lab status` lists them", name)
 }
 
 // hostKey is what the stack has pinned for a node.

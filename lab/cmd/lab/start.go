@@ -190,6 +190,8 @@ func (l *lab) next(ctx context.Context) error {
 	for _, name := range names {
 		fmt.Printf("  kubectl --context %s get nodes\n", name)
 	}
+	fmt.Println("  hybrid status")
+	fmt.Println("  hybrid view")
 	fmt.Println("  pulumi preview")
 	fmt.Println("\nAnd to remove it: make destroy")
 	return nil

@@ -1,10 +1,8 @@
-package meshstatus
+package weave
 
 import (
-	"errors"
 	"os"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -29,6 +27,9 @@ func TestParse(t *testing.T) {
 	if want := []Connection{{"america-1", true}, {"london-2", false}}; !slices.Equal(p.Connections, want) {
 		t.Errorf("connections %v, want %v", p.Connections, want)
 	}
+	if want := []string{"198.18.64.2:6783 retrying: Unable to decrypt TCP msg"}; !slices.Equal(p.Failed, want) {
+		t.Errorf("failed %q, want %q", p.Failed, want)
+	}
 	want := []Owner{{"0a:31:99:00:00:01", "london-1", 524288, true}, {"c6:5d:64:12:00:01", "america-1", 262144, true}, {"ce:00:00:00:00:01", "paris-1", 262144, false}}
 	if !slices.Equal(p.Owners, want) {
 		t.Errorf("owners %v, want %v", p.Owners, want)
@@ -43,20 +44,25 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestWrite(t *testing.T) {
-	var b strings.Builder
-	rows := []Row{{Cluster: "london", Peer: parse(t)}, {Cluster: "london", Node: "london-2", Err: errors.New("not running")}}
-	if err := Write(&b, rows, 4); err != nil {
-		t.Fatal(err)
+func TestOwner(t *testing.T) {
+	p := parse(t)
+	for address, want := range map[string]string{
+		"10.32.0.0": "london-1", "10.35.255.255": "london-1", "10.36.0.0": "america-1",
+		"10.43.1.1": "london-1", "10.47.255.255": "paris-1",
+		"10.31.255.255": "", "10.48.0.0": "", "fe80::1": "", "": "", "london": "",
+	} {
+		if got := p.Owner(address); got != want {
+			t.Errorf("%q belongs to %q, want %q", address, got, want)
+		}
 	}
-	want := `PEER               NODE      CLUSTER  CONNECTED  ENCRYPTED  ADDRESSES
-0a:31:99:00:00:01  london-1  london   2 of 3     1 of 2     50.0 %
--                  london-2  london   -          -          -
-262144 addresses belong to ce:00:00:00:00:01 (paris-1), which nobody reaches
-london-1: 198.18.64.2:6783 retrying: Unable to decrypt TCP msg
-london-2: not running
-`
-	if b.String() != want {
-		t.Errorf("found:\n%s\nwant:\n%s", &b, want)
+}
+
+func TestTo(t *testing.T) {
+	p := parse(t)
+	if c := p.To("london-2"); c == nil || c.Encrypted {
+		t.Errorf("to london-2: %v", c)
+	}
+	if c := p.To("paris-1"); c != nil {
+		t.Errorf("to paris-1: %v", c)
 	}
 }

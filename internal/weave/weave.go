@@ -1,14 +1,17 @@
-// Package meshstatus reads what Weave Net says of itself.
-package meshstatus
+// Package weave reads what Weave Net says of itself.
+package weave
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"io"
+	"net/netip"
 	"slices"
 	"strings"
-	"text/tabwriter"
 )
+
+// URL is where a peer reports on itself, on its own machine only.
+const URL = "http://127.0.0.1:6784/report"
 
 // Peer is a node as its own Weave Net sees itself and the others.
 type Peer struct {
@@ -16,10 +19,14 @@ type Peer struct {
 	Node        string       // the Kubernetes node's name
 	Ready       bool         // it has addresses to give
 	Connections []Connection // to other peers, established
+	Pending     int          // connections that are being made
 	Failed      []string     // what keeps it from some address of another peer
 	Range       int          // number of addresses of the mesh
 	Owners      []Owner      // who has how many of them
 	Known       []string     // nodes of all peers, itself among them, that it has heard of and not lost
+
+	ring []segment
+	to   map[string]int // index of Connections by node
 }
 
 // Connection is one to another peer.
@@ -35,6 +42,13 @@ type Owner struct {
 	Reachable  bool
 }
 
+// segment is a run of addresses with one owner.
+type segment struct {
+	first uint32
+	size  int
+	node  string
+}
+
 // report is the part of Weave Net's /report that is of interest here.
 type report struct {
 	Router struct {
@@ -47,6 +61,7 @@ type report struct {
 	IPAM *struct {
 		RangeNumIPs int
 		Entries     []struct {
+			Token          string
 			Size           int
 			Peer, Nickname string
 			IsKnownPeer    bool
@@ -55,25 +70,29 @@ type report struct {
 	}
 }
 
-// Parse reads the JSON of http://127.0.0.1:6784/report.
+// Parse reads the JSON of [URL].
 func Parse(text []byte) (*Peer, error) {
 	var r report
 	if err := json.Unmarshal(text, &r); err != nil || r.Router.Name == "" {
 		return nil, fmt.Errorf("expected a report of Weave Net, found %d bytes of something else", len(text))
 	}
-	p := &Peer{Name: r.Router.Name, Node: r.Router.NickName}
+	p := &Peer{Name: r.Router.Name, Node: r.Router.NickName, to: map[string]int{}}
 	for _, other := range r.Router.Peers {
 		p.Known = append(p.Known, other.NickName)
 	}
 	slices.Sort(p.Known)
 	for _, c := range r.Router.Connections {
 		if c.State != "established" {
+			if c.State == "pending" {
+				p.Pending++
+			}
 			p.Failed = append(p.Failed, c.Address+" "+c.State+": "+c.Info)
 			continue
 		}
 		// encrypted   sleeve 7a:1c:00:00:00:01(london-1)
 		_, node, _ := strings.Cut(c.Info, "(")
 		node, _, _ = strings.Cut(node, ")")
+		p.to[node] = len(p.Connections)
 		p.Connections = append(p.Connections, Connection{node, strings.HasPrefix(c.Info, "encrypted ")})
 	}
 	if r.IPAM == nil {
@@ -82,6 +101,9 @@ func Parse(text []byte) (*Peer, error) {
 	p.Range = r.IPAM.RangeNumIPs
 	p.Ready = len(r.IPAM.Entries) > 0 && len(r.IPAM.PendingAllocates) == 0
 	for _, e := range r.IPAM.Entries {
+		if first, ok := number(e.Token); ok {
+			p.ring = append(p.ring, segment{first, e.Size, e.Nickname})
+		}
 		i := slices.IndexFunc(p.Owners, func(o Owner) bool { return o.Name == e.Peer })
 		if i < 0 {
 			i = len(p.Owners)
@@ -90,6 +112,40 @@ func Parse(text []byte) (*Peer, error) {
 		p.Owners[i].Addresses += e.Size
 	}
 	return p, nil
+}
+
+// number is an IPv4 address as a number: the only kind that Weave Net has.
+func number(address string) (uint32, bool) {
+	a, err := netip.ParseAddr(address)
+	if err != nil || !a.Is4() {
+		return 0, false
+	}
+	four := a.As4()
+	return binary.BigEndian.Uint32(four[:]), true
+}
+
+// Owner is the node that an address of the mesh belongs to, which is where the pod
+// with that address runs; empty if it belongs to none. It is known even while that
+// node can't be asked.
+func (p *Peer) Owner(address string) string {
+	a, ok := number(address)
+	if !ok {
+		return ""
+	}
+	for _, s := range p.ring {
+		if a >= s.first && int64(a) < int64(s.first)+int64(s.size) {
+			return s.node
+		}
+	}
+	return ""
+}
+
+// To is the connection to a node, or nil.
+func (p *Peer) To(node string) *Connection {
+	if i, ok := p.to[node]; ok {
+		return &p.Connections[i]
+	}
+	return nil
 }
 
 // Encrypted counts the connections that are.
@@ -110,52 +166,4 @@ func (p *Peer) Share() float64 {
 		}
 	}
 	return 0
-}
-
-// Row is one line of a table.
-type Row struct {
-	Cluster string
-	Peer    *Peer
-	Err     error  // why there is no Peer
-	Node    string // whose Peer there isn't
-}
-
-// Write writes a table of peers, and after it what isn't as it should be: one line
-// for each. of is the number of peers that there should be.
-func Write(w io.Writer, rows []Row, of int) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "PEER\tNODE\tCLUSTER\tCONNECTED\tENCRYPTED\tADDRESSES")
-	var notes []string
-	for _, r := range rows {
-		if r.Err != nil {
-			fmt.Fprintf(t, "-\t%s\t%s\t-\t-\t-\n", r.Node, r.Cluster)
-			notes = append(notes, fmt.Sprintf("%s: %v", r.Node, r.Err))
-			continue
-		}
-		p := r.Peer
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d of %d\t%d of %d\t%.1f %%\n",
-			p.Name, p.Node, r.Cluster, len(p.Connections), of-1, p.Encrypted(), len(p.Connections), 100*p.Share())
-		if !p.Ready {
-			notes = append(notes, p.Node+": has no addresses to give")
-		}
-		for _, o := range p.Owners {
-			// All peers know of it: one line is enough.
-			note := fmt.Sprintf("%d addresses belong to %s (%s), which nobody reaches", o.Addresses, o.Name, o.Node)
-			if !o.Reachable && !slices.Contains(notes, note) {
-				notes = append(notes, note)
-			}
-		}
-		if len(p.Connections) < of-1 {
-			for _, f := range p.Failed {
-				notes = append(notes, p.Node+": "+strings.TrimSpace(f))
-			}
-		}
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, n := range notes {
-		fmt.Fprintln(w, n)
-	}
-	return nil
 }

@@ -1,0 +1,51 @@
+// Command hybrid looks at a hybrid cloud that the program of this repository has
+// made, and works in it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
+)
+
+// errUnhealthy ends the command with status 1. What it is about has been said.
+var errUnhealthy = errors.New("not healthy")
+
+// commands are all that there are.
+var commands = []func() *cobra.Command{
+	statusCommand,
+	viewCommand,
+}
+
+func main() {
+	// The libraries' own log would be written across the screen.
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	root := &cobra.Command{
+		Use:           "hybrid",
+		Short:         "Look at a hybrid cloud, and work in it",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	for _, c := range commands {
+		root.AddCommand(c())
+	}
+	switch err := root.ExecuteContext(ctx); {
+	case err == nil:
+	case errors.Is(err, errUnhealthy):
+		os.Exit(1)
+	default:
+		fmt.Fprintln(os.Stderr, "hybrid:", err)
+		os.Exit(2)
+	}
+}

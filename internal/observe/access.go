@@ -1,0 +1,85 @@
+package observe
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/tools/remotecommand"
+)
+
+// access is what is needed to ask a cluster, or the federation.
+type access struct {
+	server  string
+	client  kubernetes.Interface
+	dynamic dynamic.Interface
+	exec    func(ctx context.Context, p Pod, container string, argv ...string) ([]byte, error)
+}
+
+// open makes the clients of a context. It connects to nothing.
+func open(kubeconfig *clientcmdapi.Config, name string) (*access, error) {
+	if kubeconfig.Contexts[name] == nil {
+		return nil, fmt.Errorf("the kubeconfig has no context %q", name)
+	}
+	config, err := clientcmd.NewNonInteractiveClientConfig(*kubeconfig, name, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+	if err != nil {
+		return nil, err
+	}
+	config.UserAgent = "hybrid"
+	config.QPS = -1 // few requests, and each has its own time-out
+	config.WarningHandlerWithContext = rest.NoWarnings{}
+	// All requests to a server would share one HTTP/2 connection, and after an
+	// outage wait for it until somebody finds that it is dead. Of HTTP/1.1's, a
+	// request that times out closes its own.
+	config.NextProtos = []string{"http/1.1"}
+	a := &access{server: config.Host}
+	if a.client, err = kubernetes.NewForConfig(config); err != nil {
+		return nil, err
+	}
+	if a.dynamic, err = dynamic.NewForConfig(config); err != nil {
+		return nil, err
+	}
+	a.exec = func(ctx context.Context, p Pod, container string, argv ...string) ([]byte, error) {
+		return execute(ctx, config, a.client.CoreV1().RESTClient(), p, container, argv)
+	}
+	return a, nil
+}
+
+// execute runs a program in a container and returns what it prints.
+func execute(ctx context.Context, config *rest.Config, client rest.Interface, p Pod, container string, argv []string) ([]byte, error) {
+	url := client.Post().Resource("pods").Namespace(p.Namespace).Name(p.Name).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{Container: container, Command: argv, Stdout: true, Stderr: true}, scheme.ParameterCodec).URL()
+	// As kubectl does: WebSockets, and SPDY where something between can't pass them.
+	ws, err := remotecommand.NewWebSocketExecutor(config, "GET", url.String())
+	if err != nil {
+		return nil, err
+	}
+	spdy, err := remotecommand.NewSPDYExecutor(config, "POST", url)
+	if err != nil {
+		return nil, err
+	}
+	executor, err := remotecommand.NewFallbackExecutor(ws, spdy, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	var stdout, stderr bytes.Buffer
+	if err := executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &stdout, Stderr: &stderr}); err != nil {
+		if ctx.Err() != nil {
+			// Whoever runs in the background may still write to the buffers.
+			return nil, fmt.Errorf("pod %s/%s: %w", p.Namespace, p.Name, ctx.Err())
+		}
+		return nil, fmt.Errorf("pod %s/%s: %w: %s", p.Namespace, p.Name, err, strings.TrimSpace(stderr.String()))
+	}
+	return stdout.Bytes(), nil
+}

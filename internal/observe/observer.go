@@ -1,0 +1,143 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"hybrid/internal/weave"
+)
+
+// DefaultTimeout bounds each question to a source. A dead one costs that much, so
+// it is short; an API on another continent answers in a fifth of it.
+const DefaultTimeout = 3 * time.Second
+
+// Observer looks at a hybrid cloud. It is safe for concurrent use.
+type Observer struct {
+	// Timeout bounds each question to a source.
+	Timeout time.Duration
+
+	stack      *Stack
+	clusters   map[string]*access
+	federation *access // nil if there is none
+
+	changed chan struct{} // has room for one
+
+	mu    sync.Mutex
+	facts facts
+}
+
+// facts are what the sources have said last. What they point to isn't changed.
+type facts struct {
+	clusters    map[string]clusterFacts
+	federation  *Federation
+	replication *replication
+	// replicationErr is why there is nothing newer than replication.
+	replicationErr error
+	zone           []NameServer
+}
+
+// clusterFacts are one cluster's.
+type clusterFacts struct {
+	err     error // why it doesn't answer
+	denied  error // why it tells nothing, though it answers
+	version string
+	nodes   []Node
+	pods    []Pod
+	reports map[string]peerReport // by node
+}
+
+// peerReport is what a node's Weave Net says, or why it says nothing.
+type peerReport struct {
+	peer *weave.Peer
+	err  error
+}
+
+// New prepares for looking at a stack. It connects to nothing.
+func New(s *Stack) (*Observer, error) {
+	o := &Observer{
+		Timeout: DefaultTimeout, stack: s,
+		clusters: map[string]*access{}, changed: make(chan struct{}, 1),
+		facts: facts{clusters: map[string]clusterFacts{}},
+	}
+	for _, c := range s.Clusters {
+		a, err := open(s.Kubeconfig, c.Name)
+		if err != nil {
+			return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
+		}
+		o.clusters[c.Name] = a
+	}
+	if s.Kubeconfig.Contexts[FederationContext] != nil {
+		a, err := open(s.Kubeconfig, FederationContext)
+		if err != nil {
+			return nil, fmt.Errorf("the federation: %w", err)
+		}
+		o.federation = a
+	}
+	return o, nil
+}
+
+// Look asks all sources once, side by side.
+func (o *Observer) Look(ctx context.Context) *Snapshot {
+	var all sync.WaitGroup
+	for name := range o.clusters {
+		all.Go(func() {
+			o.readCluster(ctx, name)
+			// What runs in the cluster is asked when its pods are known.
+			all.Go(func() { o.readMesh(ctx, name) })
+			all.Go(func() { o.readReplication(ctx, name) })
+		})
+	}
+	all.Go(func() { o.readFederation(ctx) })
+	all.Go(func() { o.readZone(ctx) })
+	all.Wait()
+	return o.Snapshot()
+}
+
+// Snapshot is the picture of what is known now.
+func (o *Observer) Snapshot() *Snapshot {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return picture(time.Now(), o.stack, o.servers(), &o.facts)
+}
+
+// servers are the addresses of the APIs, by context.
+func (o *Observer) servers() map[string]string {
+	all := map[string]string{}
+	for name, a := range o.clusters {
+		all[name] = a.server
+	}
+	if o.federation != nil {
+		all[FederationContext] = o.federation.server
+	}
+	return all
+}
+
+// update changes the facts of a cluster.
+func (o *Observer) update(cluster string, change func(*clusterFacts)) {
+	o.mu.Lock()
+	c := o.facts.clusters[cluster]
+	change(&c)
+	o.facts.clusters[cluster] = c
+	o.mu.Unlock()
+	o.notify()
+}
+
+// notify says that the facts have changed.
+func (o *Observer) notify() {
+	select {
+	case o.changed <- struct{}{}:
+	default:
+	}
+}
+
+// of are the facts of a cluster.
+func (o *Observer) of(cluster string) clusterFacts {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.facts.clusters[cluster]
+}
+
+// Kubectl begins a command for a cluster, to be copied.
+func (o *Observer) Kubectl(cluster string) string { return o.stack.Kubectl(cluster) }

@@ -1,0 +1,119 @@
+package terminal
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"hybrid/internal/fakecloud"
+	"hybrid/internal/observe"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// look makes a snapshot of a made-up cloud after a change.
+func look(t *testing.T, clusters, nodes int, change func(*fakecloud.Cloud)) *observe.Snapshot {
+	t.Helper()
+	c := fakecloud.New(t, clusters, nodes)
+	if change != nil {
+		change(c)
+	}
+	c.Pulumi(t)
+	stack, err := observe.FromPulumi(t.Context(), "dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := observe.New(stack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Timeout = time.Second
+	if clusters > 3 { // this machine has to answer all the questions itself
+		o.Timeout = 30 * time.Second
+	}
+	s := o.Look(t.Context())
+	s.Time = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	return s
+}
+
+// port is another one in each run.
+var port = regexp.MustCompile(`127\.0\.0\.1:\d{5}/`)
+
+// silence is measured.
+var silence = regexp.MustCompile(`heard of \d+ s ago`)
+
+func TestWrite(t *testing.T) {
+	silent := func(c *fakecloud.Cloud) { c.Cluster("frankfurt").Silent = true }
+	for _, c := range []struct {
+		file            string
+		clusters, nodes int
+		change          func(*fakecloud.Cloud)
+		options         Options
+	}{
+		{"healthy", 3, 2, nil, Options{}},
+		{"dead-cluster", 3, 2, silent, Options{}},
+		{"dead-cluster-color", 3, 2, silent, Options{Color: true}},
+		{"mesh", 3, 2, nil, Options{Mesh: true}},
+		{"mesh-dead-cluster", 3, 2, silent, Options{Mesh: true}},
+		{"many", 30, 10, nil, Options{}},
+		{"many-broken", 30, 10, func(c *fakecloud.Cloud) {
+			for _, x := range c.Clusters[:12] {
+				n := x.Nodes[3]
+				n.Status.Conditions[0].Status, n.Status.Conditions[0].Message = corev1.ConditionFalse, "it is out of disk"
+			}
+		}, Options{}},
+	} {
+		t.Run(c.file, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := Write(&b, look(t, c.clusters, c.nodes, c.change), c.options); err != nil {
+				t.Fatal(err)
+			}
+			found := port.ReplaceAllString(b.String(), "127.0.0.1:6443/")
+			found = silence.ReplaceAllString(found, "heard of 8 s ago")
+			path := filepath.Join("testdata", c.file+".txt")
+			if *update {
+				if err := os.WriteFile(path, []byte(found), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found != string(want) {
+				t.Errorf("found:\n%s\nwant:\n%s", found, want)
+			}
+			lines := strings.Split(found, "\n")
+			// A command to copy is as long as it is.
+			for _, l := range lines {
+				if n := utf8.RuneCountInString(l); n > 140 && !c.options.Color && !strings.HasPrefix(l, "    kubectl") && !strings.HasPrefix(l, "✗") {
+					t.Errorf("a line of %d letters: %s", n, l)
+				}
+			}
+			if len(lines) > 60 {
+				t.Errorf("%d lines are no screen", len(lines))
+			}
+		})
+	}
+}
+
+func TestUnits(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 B", 9999: "9999 B", 10_000: "10 kB", 50_331_648: "50 MB"} {
+		if got := Bytes(n); got != want {
+			t.Errorf("%d is %s, want %s", n, got, want)
+		}
+	}
+	for s, want := range map[float64]string{0: "0 ms", 0.0042: "4 ms", 1: "1.0 s", 61.25: "61.2 s"} {
+		if got := Seconds(s); got != want {
+			t.Errorf("%g is %s, want %s", s, got, want)
+		}
+	}
+}

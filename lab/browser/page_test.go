@@ -1,0 +1,201 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	corev1 "k8s.io/api/core/v1"
+
+	"hybrid/internal/fakecloud"
+	"hybrid/internal/observe"
+	"hybrid/internal/page"
+)
+
+// scriptLimit bounds the scripting of an update.
+const scriptLimit = 100.0 // milliseconds
+
+// view serves the page of a made-up cloud.
+type view struct {
+	cloud    *fakecloud.Cloud
+	observer *observe.Observer
+	server   *page.Server
+	address  string
+}
+
+func newView(t *testing.T, clusters, nodes int) *view {
+	t.Helper()
+	v := &view{cloud: fakecloud.New(t, clusters, nodes)}
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(path, []byte(v.cloud.Kubeconfig()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stack, err := observe.FromFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.observer, err = observe.New(stack); err != nil {
+		t.Fatal(err)
+	}
+	v.observer.Timeout = 30 * time.Second
+	v.server = page.NewServer(v.observer.Kubectl)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.address = "http://" + l.Addr().String() + "/"
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- v.server.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	v.show(t)
+	return v
+}
+
+// show shows what there is now.
+func (v *view) show(t *testing.T) { v.server.Show(v.observer.Look(t.Context())) }
+
+const updates = "Number(document.documentElement.dataset.updates || 0)"
+
+func TestLargePage(t *testing.T) {
+	v := newView(t, 30, 10)
+	p := Open(t, v.address)
+	p.Within(20*time.Second, updates+" >= 1")
+	if n := p.Count("#picture .node"); n != 300 {
+		t.Fatalf("%d nodes, want 300", n)
+	}
+	fmt.Printf("--- the whole picture: %s ms of scripting\n", p.Text("document.documentElement.dataset.took"))
+	for i, change := range []func(){
+		func() {}, // the time of day
+		func() { // a node in each cluster
+			for _, x := range v.cloud.Clusters {
+				x.Nodes[3].Status.Conditions[0].Status = corev1.ConditionFalse
+			}
+		},
+		func() { v.cloud.Lost = []string{v.cloud.Clusters[4].Name} }, // its links to all others
+		func() { // everything is well again
+			v.cloud.Lost = nil
+			for _, x := range v.cloud.Clusters {
+				x.Nodes[3].Status.Conditions[0].Status = corev1.ConditionTrue
+			}
+		},
+	} {
+		v.cloud.Lock()
+		change()
+		v.cloud.Unlock()
+		v.show(t)
+		p.Within(10*time.Second, fmt.Sprintf("%s >= %d", updates, i+2))
+		took, err := strconv.ParseFloat(p.Text("document.documentElement.dataset.took"), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Printf("--- update %d: %.1f ms of scripting\n", i+1, took)
+		if took > scriptLimit {
+			t.Errorf("update %d took %.1f ms, want at most %.0f", i+1, took, scriptLimit)
+		}
+	}
+}
+
+// The page does without a mouse, and without anybody else.
+func TestKeyboard(t *testing.T) {
+	v := newView(t, 3, 2)
+	p := Open(t, v.address)
+	p.Within(20*time.Second, updates+" >= 1")
+	p.Within(time.Second, `document.getElementById("health").textContent === "✓ all healthy"`)
+	p.Keys(kb.Tab)
+	p.Within(time.Second, `document.activeElement.closest("#picture") !== null`)
+	// Every thing in the picture is reached by arrows alone.
+	focused := "document.activeElement.id"
+	p.Do(chromedp.Evaluate(`document.activeElement.blur(), document.getElementById("p:london/default/psql-master-0").dispatchEvent(new MouseEvent("click", {bubbles: true}))`, nil))
+	p.Within(2*time.Second, `!document.getElementById("about").hidden`)
+	p.Keys(kb.Escape)
+	p.Within(time.Second, `document.getElementById("about").hidden && `+focused+` === "p:london/default/psql-master-0"`)
+	start := p.Text(focused)
+	p.Keys(kb.ArrowLeft)
+	if now := p.Text(focused); now == start || now == "" {
+		t.Errorf("an arrow has led from %s to %q", start, now)
+	}
+	p.Keys(kb.ArrowRight)
+	p.Keys(kb.Enter)
+	p.Within(2*time.Second, `!document.getElementById("about").hidden && document.querySelectorAll("#about code").length >= 3`)
+	if n := p.Count(`#picture [tabindex="0"]`); n != 1 {
+		t.Errorf("the Tab key reaches %d things in the picture, want 1", n)
+	}
+	p.Keys(kb.Escape)
+
+	// What has gone wrong is shown, with a command, and goes again.
+	v.cloud.Lock()
+	v.cloud.Cluster("america").Nodes[1].Status.Conditions[0].Status = corev1.ConditionFalse
+	v.cloud.Unlock()
+	v.show(t)
+	p.Within(2*time.Second, `document.querySelector("#problems code")?.textContent.endsWith("--context america describe node america-2") === true`)
+	p.Within(time.Second, `document.getElementById("n:america/america-2").classList.contains("bad")`)
+
+	for _, r := range p.Requests() {
+		if !strings.HasPrefix(r, v.address) {
+			t.Errorf("the page has asked for %s", r)
+		}
+	}
+	if errs := p.Errors(); len(errs) > 0 {
+		t.Errorf("errors: %q", errs)
+	}
+}
+
+// contrast finds the texts of the page that are hard to read, by the rule of WCAG
+// 2.2, 1.4.3: a ratio of at least 4.5.
+const contrast = `(() => {
+  const parse = (c) => c.match(/[\d.]+/g).map(Number);
+  const light = (c) => { const [r, g, b] = parse(c).map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const poor = [];
+  const check = (what, front, back) => {
+    const [a, b] = [light(front), light(back)].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(what + " " + front + " on " + back);
+  };
+  const body = getComputedStyle(document.body);
+  check("page", body.color, body.backgroundColor);
+  check("health", getComputedStyle(document.getElementById("health")).color, body.backgroundColor);
+  for (const text of document.querySelectorAll("#picture g.pick > text")) {
+    check(text.id, getComputedStyle(text).fill, getComputedStyle(text.parentNode.querySelector(".box")).fill);
+  }
+  const region = getComputedStyle(document.querySelector("#picture .region .box")).fill;
+  for (const text of document.querySelectorAll("#titles > text")) check(text.id, getComputedStyle(text).fill, region);
+  return poor.join("; ");
+})()`
+
+func TestReadableInDarkAndLight(t *testing.T) {
+	v := newView(t, 3, 2)
+	v.observer.Timeout = time.Second
+	p := Open(t, v.address)
+	p.Within(20*time.Second, updates+" >= 1")
+	v.cloud.Lock()
+	v.cloud.Cluster("frankfurt").Silent = true
+	v.cloud.Cluster("america").Nodes[1].Status.Conditions[0].Status = corev1.ConditionFalse
+	v.cloud.Unlock()
+	v.show(t)
+	p.Within(5*time.Second, updates+" >= 2")
+	backs := map[string]bool{}
+	for _, scheme := range []string{"light", "dark"} {
+		p.Do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}))
+		if poor := p.Text(contrast); poor != "" {
+			t.Errorf("hard to read when %s: %s", scheme, poor)
+		}
+		backs[p.Text("getComputedStyle(document.body).backgroundColor")] = true
+	}
+	if len(backs) != 2 {
+		t.Errorf("backgrounds: %v, want two", backs)
+	}
+}
