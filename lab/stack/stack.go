@@ -15,14 +15,12 @@ import (
 	"strings"
 
 	"hybrid/lab/paths"
+	"hybrid/lab/vm"
 )
 
 // passphrase encrypts the secrets of the lab's stack. It guards nothing but
 // the lab, and is fixed so that Pulumi.dev.yaml's salt fits on every machine.
 const passphrase = "hybrid-lab"
-
-// nameServer is the one that knows the zones of the simulated clouds.
-const nameServer = "198.18.0.53"
 
 // Stack is the lab's stack.
 type Stack struct {
@@ -63,7 +61,7 @@ func (s *Stack) Settings() [][2]string {
 		{"HYBRID_LAB_STACK", paths.Stack},
 		{"KUBECONFIG", s.Kubeconfig()},
 		// The zones' own name servers are Google's, which don't know the lab's.
-		{"HYBRID_NAMESERVER", nameServer},
+		{"HYBRID_NAMESERVER", vm.NameServer.String()},
 		{"PULUMI_HOME", s.home()},
 		// Without metadata, which Pulumi has no use for: its files are not written
 		// as a whole, and after a kill half of one makes the state unreadable.
