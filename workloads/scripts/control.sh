@@ -9,7 +9,9 @@
 
 position() {
 	sql -F ' ' <<-END
-		SELECT system_identifier, timeline_id,
+		SELECT system_identifier,
+			-- Of the newest segment: a replica's own checkpoints come later.
+			(SELECT greatest(timeline_id, max(('x' || substr(name, 1, 8))::bit(32)::integer)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'),
 			CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END,
 			$(text "$POD_IP"), coalesce((SELECT latest_end_lsn::text FROM pg_stat_wal_receiver), '-')
 		FROM pg_control_system(), pg_control_checkpoint()
@@ -36,7 +38,12 @@ detach)
 	;;
 retire)
 	: >"$RUN/retire"
-	until_true "current_setting('default_transaction_read_only') = 'on' AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> 'supervisor')"
+	tries=75
+	until [ -e "$RUN/retired" ]; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || die "the master goes on after 15 s: its log says why"
+		sleep 0.2
+	done
 	position
 	;;
 *) die "expected position, detach or retire, found \"${1:-}\"" ;;

@@ -240,7 +240,7 @@ copy() {
 # prepare makes what every role needs before PostgreSQL starts.
 prepare() {
 	mkdir -p "$RUN" "$DATA"
-	rm -f "$RUN/open" "$RUN/stale" "$RUN/retire"
+	rm -f "$RUN/open" "$RUN/stale" "$RUN/retire" "$RUN/retired"
 	trap 'say "ending"; stop fast; exit 0' TERM INT
 	passwords || true
 	cksum "$TLS"/*.* | put "$RUN/certificates" || true

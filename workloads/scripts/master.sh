@@ -42,7 +42,7 @@ ready() {
 	have=$(mine)
 	if ! known=$(state); then
 		if [ "$have" = 0 ]; then
-			tell "waiting for the witness, which knows whether there is a database already: $(tail -n 1 "$RUN/witness.log")"
+			tell "waiting for the witness, which knows whether there is a database already: $(head -n 1 "$RUN/witness.log")"
 			return 1
 		fi
 		# Somebody's vote may come without the witness.
@@ -162,7 +162,10 @@ supervise() {
 			say "another master has been promoted: ending"
 			break
 			;;
-		retired) [ $writes = closed ] || close "it is to be succeeded" ;;
+		retired)
+			[ $writes = closed ] || close "it is to be succeeded"
+			! drop || : >"$RUN/retired"
+			;;
 		*) [ $writes = closed ] || [ $((before - last)) -lt "$FENCE" ] || close "neither the witness nor a replica of another cluster has been seen for $FENCE s" ;;
 		esac
 		[ $writes = open ] || drop

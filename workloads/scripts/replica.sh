@@ -11,6 +11,7 @@ main() {
 	prepare
 	access open || true
 	configure || true
+	hold
 	while :; do
 		[ -e "$PGDATA/PG_VERSION" ] || seed
 		follow
@@ -25,6 +26,13 @@ main() {
 		fi
 		stop fast
 	done
+}
+
+# hold detaches a replica that comes back, with data, in the middle of a promotion.
+hold() {
+	[ -e "$PGDATA/PG_VERSION" ] && [ ! -e "$DATA/detached" ] && known=$(state) && [ -n "$known" ] || return 0
+	set -- $known
+	[ "$3" = active ] || echo "$1" >"$DATA/detached"
 }
 
 # genuine CONNECTION: whether the master is there. A master that has been replaced
