@@ -191,10 +191,11 @@ stop() {
 
 reload() { running && kill -HUP "$PID"; }
 
-# refresh follows what Kubernetes has changed: certificates and passwords. Fails
-# unless passwords have.
+# refresh follows what Kubernetes has changed: certificates, parameters, passwords.
+# Fails unless passwords have.
 refresh() {
 	cksum "$TLS"/*.* | put "$RUN/certificates" && reload
+	configure && reload
 	passwords
 }
 
