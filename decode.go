@@ -59,6 +59,9 @@ func decodeSettings(get func(key string) string, p *problems) *Settings {
 		RegistryMirror:    get("hybrid:registryMirror"),
 		PodCIDR:           parsePrefix(get("hybrid:podCidr"), "", "hybrid:podCidr", p),
 		WeavePassword:     get(passwordKey),
+
+		PostgresPassword:    get(postgresPasswordKey),
+		ReplicationPassword: get(replicationPasswordKey),
 	}
 	for _, text := range list[string](get("hybrid:adminCidrs"), "hybrid:adminCidrs", p) {
 		s.AdminCIDRs = append(s.AdminCIDRs, parsePrefix(text, "", "hybrid:adminCidrs", p))
@@ -86,6 +89,8 @@ func decodeSettings(get func(key string) string, p *problems) *Settings {
 		}
 	}
 	s.Mesh = decodeMesh(get("hybrid:mesh"), p)
+	s.Postgres = decodePostgres(get("hybrid:postgres"), p)
+	s.Postgres.fill(s.Clusters, s.host())
 	return s
 }
 

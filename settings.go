@@ -21,6 +21,9 @@ type Settings struct {
 	Kubeadm           clouds.KubeadmOverrides
 	WeavePassword     string // empty: one is generated
 	Mesh              MeshSettings
+	Postgres          PostgresSettings
+	// Empty: generated.
+	PostgresPassword, ReplicationPassword string
 }
 
 // MeshSettings is hybrid:mesh.

@@ -73,6 +73,7 @@ func (s *Settings) validate(p *problems) {
 		p.add("hybrid:clusters", "%s are to host the federation: set federationHost: true for one of them only", strings.Join(hosts, " and "))
 	}
 	s.validateOverlaps(p)
+	s.validatePostgres(p)
 }
 
 func (s *Settings) validateGlobals(p *problems) {
@@ -125,10 +126,12 @@ func (s *Settings) validateMesh(p *problems) {
 // minPassword is the least length of a password that nobody guesses off line.
 const minPassword = 16
 
-// checkSecret notes a password that is kept in the clear.
+// checkSecret notes passwords that are kept in the clear.
 func checkSecret(secret func(key string) bool, get func(string) string, p *problems) {
-	if get(passwordKey) != "" && !secret(passwordKey) {
-		p.add(passwordKey, "it is in the stack's file in the clear: choose another and set it by pulumi config set --secret weavePassword")
+	for _, key := range []string{passwordKey, postgresPasswordKey, replicationPasswordKey} {
+		if get(key) != "" && !secret(key) {
+			p.add(key, "it is in the stack's file in the clear: choose another and set it by pulumi config set --secret %s", strings.TrimPrefix(key, "hybrid:"))
+		}
 	}
 }
 

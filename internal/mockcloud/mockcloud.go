@@ -18,6 +18,7 @@ const (
 	Token      = "abcdef.0123456789abcdef"
 	ClientKey  = "Y2xpZW50IGtleQ=="
 	Password   = "correct-horse-battery-staple"
+	PrivatePEM = "-----BEGIN EC PRIVATE KEY----- sesame"
 )
 
 // CAHash is the hash of the clusters' authority.
@@ -76,6 +77,12 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 	case "tls:index/privateKey:PrivateKey":
 		set("publicKeyOpenssh", "ssh-ed25519 AAAA\n")
 		out["privateKeyOpenssh"] = resource.MakeSecret(resource.NewProperty(PrivateKey))
+		set("publicKeyPem", "PUBLIC "+a.Name)
+		out["privateKeyPem"] = resource.MakeSecret(resource.NewProperty(PrivatePEM + a.Name))
+	case "tls:index/selfSignedCert:SelfSignedCert", "tls:index/locallySignedCert:LocallySignedCert":
+		set("certPem", "CERTIFICATE "+a.Name)
+	case "tls:index/certRequest:CertRequest":
+		set("certRequestPem", "REQUEST "+a.Name)
 	case "digitalocean:index/tag:Tag":
 		set("name", a.Name)
 	case "digitalocean:index/sshKey:SshKey":
