@@ -118,7 +118,7 @@ configure() {
 			tcp_keepalives_idle = 10
 			tcp_keepalives_interval = 5
 			tcp_keepalives_count = 3
-			include_if_exists = $(text "$RUN/role.conf")
+			include = $(text "$RUN/role.conf")
 		END
 	} | put "$RUN/postgresql.conf"
 }
@@ -192,8 +192,11 @@ stop() {
 reload() { running && kill -HUP "$PID"; }
 
 # refresh follows what Kubernetes has changed: certificates, parameters, passwords.
-# Fails unless passwords have.
+# Fails unless passwords have. It looks every 10 s; Kubernetes takes a minute.
 refresh() {
+	now=$(uptime)
+	[ "$now" -ge "${refreshed:-0}" ] || return 1
+	refreshed=$((now + 10))
 	cksum "$TLS"/*.* | put "$RUN/certificates" && reload
 	configure && reload
 	passwords
@@ -234,7 +237,7 @@ copy() {
 		say "the base backup failed: $(tail -n 3 "$RUN/backup.log")"
 		return 1
 	}
-	rm -f "$DATA/new/postgresql.auto.conf" "$DATA/new/backup_label.old"
+	: >"$DATA/new/postgresql.auto.conf" # the master's
 	: >"$DATA/new/standby.signal"
 }
 
@@ -242,6 +245,7 @@ copy() {
 prepare() {
 	mkdir -p "$RUN" "$DATA"
 	rm -f "$RUN/open" "$RUN/stale" "$RUN/retire" "$RUN/retired"
+	: >>"$RUN/role.conf"
 	trap 'say "ending"; stop fast; exit 0' TERM INT
 	passwords || true
 	cksum "$TLS"/*.* | put "$RUN/certificates" || true

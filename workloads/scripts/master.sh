@@ -69,7 +69,7 @@ ready() {
 
 # serve starts what is here.
 serve() {
-	rm -f "$PGDATA/standby.signal" "$RUN/role.conf"
+	rm -f "$PGDATA/standby.signal"
 	synchronous || true
 	restrict closed || true
 	start || return 1
@@ -95,7 +95,6 @@ handover() {
 	done
 	echo "SELECT pg_promote(true, 60)" | PATIENCE=65 sql | grep -q t || { stop fast; return 1; }
 	echo "CHECKPOINT" | PATIENCE=300 sql # so that replicas see the new timeline at once
-	rm -f "$RUN/role.conf"
 	echo "$1" >"$DATA/epoch"
 	sync
 	synchronous || true

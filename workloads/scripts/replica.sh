@@ -101,21 +101,21 @@ supervise() {
 		attach
 		! follow || reload
 		[ ! -e "$DATA/detached" ] || continue
-		now=$(receiver) || continue
-		if [ "${now%|*}" = streaming ]; then
+		stream=$(receiver) || continue
+		if [ "${stream%|*}" = streaming ]; then
 			rm -f "$RUN/stale"
 			connecting='' failures=0
 			continue
 		fi
 		# Not streaming.
-		if [ "${now#*|}" != 0 ] && [ "${now#*|}" = "$process" ]; then
+		if [ "${stream#*|}" != 0 ] && [ "${stream#*|}" = "$process" ]; then
 			[ $(($(uptime) - connecting)) -lt $CONNECTING ] || {
 				say "giving up a connection that is not established"
 				kill -TERM "$process"
 				connecting=$(uptime)
 			}
 		else
-			process=${now#*|} connecting=${connecting:-$(uptime)}
+			process=${stream#*|} connecting=${connecting:-$(uptime)}
 		fi
 		find_master || continue
 		! follow || reload

@@ -158,7 +158,7 @@ func TestRenewal(t *testing.T) {
 	w, _, master, replicas := start(t, "frankfurt-2")
 	w.write("secrets/postgres", postgresPassword+"2")
 	w.write("secrets/replication", replicationPassword+"2")
-	w.eventually(15*time.Second, "the old password is refused", func() error {
+	w.eventually(30*time.Second, "the old password is refused", func() error {
 		if _, err := w.client(master.address, "psql-master", "SELECT 1"); err == nil || !strings.Contains(err.Error(), "password") {
 			return fmt.Errorf("found %v", err)
 		}
@@ -166,7 +166,7 @@ func TestRenewal(t *testing.T) {
 	})
 	w.write("secrets/postgres", postgresPassword)
 	certificates(w, "tls", "psql-master", "psql-replica", "psql-witness")
-	master.writable(15 * time.Second)
+	master.writable(30 * time.Second)
 	master.must("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
 	w.streaming(master, replicas...)
 }
