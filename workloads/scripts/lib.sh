@@ -192,11 +192,11 @@ stop() {
 reload() { running && kill -HUP "$PID"; }
 
 # refresh follows what Kubernetes has changed: certificates, parameters, passwords.
-# Fails unless passwords have. It looks every 10 s; Kubernetes takes a minute.
+# Fails unless passwords have. It looks every 30 s; Kubernetes takes a minute.
 refresh() {
 	now=$(uptime)
 	[ "$now" -ge "${refreshed:-0}" ] || return 1
-	refreshed=$((now + 10))
+	refreshed=$((now + ${REFRESH:-30}))
 	cksum "$TLS"/*.* | put "$RUN/certificates" && reload
 	configure && reload
 	passwords

@@ -94,17 +94,19 @@ receiver() {
 # supervise returns when PostgreSQL must be started anew.
 supervise() {
 	: >"$RUN/open"
-	connecting='' process=''
+	connecting='' process='' rest=1
 	while running; do
-		pause 2
+		pause $rest
 		refresh || true
 		attach
 		! follow || reload
 		[ ! -e "$DATA/detached" ] || continue
+		rest=1
 		stream=$(receiver) || continue
 		if [ "${stream%|*}" = streaming ]; then
 			rm -f "$RUN/stale"
-			connecting='' failures=0
+			# PostgreSQL notices by itself when it ends.
+			connecting='' failures=0 rest=5
 			continue
 		fi
 		# Not streaming.

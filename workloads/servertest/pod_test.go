@@ -174,7 +174,7 @@ func (p *pod) environment() []string {
 		"SCRIPTS=" + p.path("scripts"), "SECRETS=" + p.path("secrets"), "TLS=" + p.path("tls"), "SETTINGS=" + p.path("settings"),
 		"DATA=" + p.at("data"), "RUN=" + p.at("run"), "SOCKETS=" + p.at("sockets"),
 		"MASTER=host=psql-master hostaddr=" + p.service.address, "WITNESS=host=psql-witness hostaddr=" + p.world.witness.address,
-		"FENCE=4",
+		"FENCE=4", "REFRESH=5",
 	}, p.env...)
 }
 
