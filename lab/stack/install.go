@@ -21,6 +21,7 @@ func (s *Stack) Install(ctx context.Context) error {
 	}
 	links := map[string]string{
 		filepath.Join(s.Bin(), "pulumi"):  filepath.Join(bin, "pulumi"),
+		filepath.Join(s.Bin(), "hybrid"):  filepath.Join(bin, "hybrid"),
 		filepath.Join(s.Bin(), "lab"):     self,
 		filepath.Join(s.Bin(), "kubectl"): self, // see cmd/lab/kubectl.go
 	}
