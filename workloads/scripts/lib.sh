@@ -84,7 +84,7 @@ access() {
 # configure writes PostgreSQL's configuration, as the command line and
 # postgresql.auto.conf can only add to it.
 configure() {
-	echo "owner $(id -un) postgres" >"$RUN/ident.conf"
+	echo "owner $(id -un) postgres" | put "$RUN/ident.conf"
 	{
 		# The stack's own first: what follows must be as it is.
 		cat "$SETTINGS/parameters" 2>/dev/null
@@ -213,6 +213,12 @@ roles() {
 		ALTER ROLE postgres PASSWORD :'postgres';
 		ALTER ROLE replicator REPLICATION LOGIN PASSWORD :'replication';
 	END
+}
+
+# renew is refresh for servers with roles of their own. What fails is owed.
+renew() {
+	! refresh || owed=yes
+	[ -z "${owed:-}" ] || { roles && owed=; }
 }
 
 # initialize makes an empty database. Small WAL segments: each base backup forces

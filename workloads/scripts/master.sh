@@ -168,7 +168,7 @@ supervise() {
 		*) [ $writes = closed ] || [ $((before - last)) -lt "$FENCE" ] || close "neither the witness nor a replica of another cluster has been seen for $FENCE s" ;;
 		esac
 		[ $writes = open ] || drop
-		! refresh || roles
+		renew
 		! synchronous || ! restrict $writes || reload
 		pause 2
 	done

@@ -33,7 +33,7 @@ main() {
 	while :; do
 		pause 5
 		running || until start; do pause 1; done
-		! refresh || roles
+		renew
 	done
 }
 
