@@ -23,8 +23,7 @@ const usage = `usage:
   hybrid postgres promote --cluster NAME [--force] [--no-up] [--stack STACK]
         makes a replica of a cluster the master: ends the old master's writes, takes
         the data of the replica that is furthest, says what is lost, and runs
-        pulumi up (with --no-up it prints the commands instead)
-`
+        pulumi up (with --no-up it prints the commands instead)`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

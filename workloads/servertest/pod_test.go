@@ -238,11 +238,6 @@ func (p *pod) run(stdin string, args ...string) (string, error) {
 	return strings.TrimSpace(out.String()), err
 }
 
-// control runs control.sh.
-func (p *pod) control(args ...string) (string, error) {
-	return p.run("", append([]string{"sh", filepath.Join(p.path("scripts"), "control.sh")}, args...)...)
-}
-
 // query asks the pod's own server, through its socket.
 func (p *pod) query(sql string) (string, error) {
 	return p.run(sql, filepath.Join(p.bin, "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "host="+p.at("sockets")+" port="+port+" user=postgres dbname=postgres")

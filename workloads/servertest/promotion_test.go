@@ -55,10 +55,10 @@ const fence = 15 * time.Second
 type hybrid struct {
 	*world
 	*cloud
-	topology                *replication.Topology
-	witness, master         *pod
-	london, first, second   *pod
-	away, abroad, elsewhere *proxy // london's to the witness; frankfurt's to london's master; frankfurt's own service
+	topology              *replication.Topology
+	witness, master       *pod
+	london, first, second *pod
+	away, abroad          *proxy // london's way to the witness; frankfurt's to the master
 }
 
 func newHybrid(t *testing.T, synchronous int) *hybrid {
