@@ -16,7 +16,7 @@ export GOWORK := off
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: command ## start the lab and build the hybrid cloud in it
@@ -54,12 +54,16 @@ picture: hybrid ## write the README's picture, docs/view.svg, of what is up now
 mesh-status: hybrid ## show the mesh: peers, connections, encryption, addresses
 	@eval "$$($(lab) env)" && $(hybrid) status --mesh
 
+.PHONY: postgres-status
+postgres-status: command ## show PostgreSQL's replication: each replica's cluster, state, lag
+	@eval "$$($(lab) env)" && hybrid postgres status
+
 .PHONY: env
 env: command ## print shell settings: eval "$$(make -s env)"
 	@$(lab) env
 
 .PHONY: test
-test: lint unit e2e ## run all tests, with a real `pulumi up` in the lab
+test: lint unit servers e2e ## run all tests, with a real `pulumi up` in the lab
 
 # The lab is prepared first because that shows progress while the large SDK
 # packages compile, which `go vet` and `go test` don't.
@@ -76,20 +80,28 @@ lint: prepare
 # The last test reads what the go command doesn't see: its result mustn't be cached.
 .PHONY: unit
 unit: prepare
-	go test ./...
+	go test $$(go list ./... | grep -v /servertest$$)
 	cd lab && go test $$(go list ./... | grep -v -e /e2e$$ -e /dockertest$$)
 	cd lab/weave && go test ./...
 	cd lab/karmada && go test -count=1 ./crds
 
+# With real servers of PostgreSQL, whose programs this installs on Debian and Ubuntu.
+.PHONY: servers
+servers: prepare
+	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+	  { mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' >>/etc/postgresql-common/createcluster.conf && \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; }
+	go test -count=1 -timeout 20m ./workloads/servertest
+
 # One after the other: they use the one lab of this machine, and clear it away.
 .PHONY: e2e
 e2e: prepare
-	cd lab && go test -count=1 -p 1 -timeout 80m -skip '^TestMeshForgets$$' -v ./vm/dockertest ./e2e
+	cd lab && go test -count=1 -p 1 -timeout 80m -skip '^TestMeshForgets$$|^TestPostgresPromotions$$' -v ./vm/dockertest ./e2e
 
-# With outages of five minutes.
+# With outages of five minutes, and ten promotions.
 .PHONY: e2e-long
 e2e-long: prepare
-	cd lab && HYBRID_E2E_LONG=1 go test -count=1 -timeout 60m -v -run TestMeshForgets ./e2e
+	cd lab && HYBRID_E2E_LONG=1 go test -count=1 -timeout 180m -v -run 'TestMeshForgets|TestPostgresPromotions' ./e2e
 
 # The go command finds out by itself whether there is something to build. The
 # first time that is a minute's work, of which it says nothing.

@@ -77,6 +77,9 @@ func decodeSettings(get func(key string) string, p *problems) *Settings {
 		PodCIDR:           parsePrefix(get("hybrid:podCidr"), "", "hybrid:podCidr", p),
 		WeavePassword:     get(passwordKey),
 		FederationToken:   get(tokenKey),
+
+		PostgresPassword:    get(postgresPasswordKey),
+		ReplicationPassword: get(replicationPasswordKey),
 	}
 	for _, text := range list[string](get("hybrid:adminCidrs"), "hybrid:adminCidrs", p) {
 		s.AdminCIDRs = append(s.AdminCIDRs, parsePrefix(text, "", "hybrid:adminCidrs", p))
@@ -106,6 +109,8 @@ func decodeSettings(get func(key string) string, p *problems) *Settings {
 	s.Mesh = decodeMesh(get("hybrid:mesh"), p)
 	s.Zone = decodeZone(get("hybrid:zone"), p)
 	s.Federation = decodeFederation(get("hybrid:federation"), p)
+	s.Postgres = decodePostgres(get("hybrid:postgres"), p)
+	s.Postgres.fill(s.Clusters, s.host())
 	return s
 }
 

@@ -1,5 +1,6 @@
-// Command hybrid makes Kubernetes clusters on several clouds, names them and joins
-// them to one network and one federation: see README.md. It is run by Pulumi.
+// Command hybrid makes Kubernetes clusters on several clouds, names them, joins them
+// to one network and one federation, and puts a replicated PostgreSQL into that: see
+// README.md. It is run by Pulumi.
 package main
 
 import (
@@ -31,7 +32,11 @@ func program(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	for name, value := range outputs(settings, clusters, zone, federated) {
+	database, err := makePostgres(ctx, settings, clusters, network, federated)
+	if err != nil {
+		return err
+	}
+	for name, value := range outputs(settings, clusters, zone, federated, database) {
 		ctx.Export(name, value)
 	}
 	return nil

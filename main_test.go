@@ -66,8 +66,8 @@ func TestWrongSettingsMakeNothing(t *testing.T) {
 	}
 }
 
-// One more cluster changes, of the others, no more than whom they let in and whom
-// they look for, none of which replaces anything.
+// One more cluster changes, of the others, no more than whom they let in, whom they
+// look for and where services are known, none of which replaces anything.
 func TestOneMoreClusterLeavesTheOthersAlone(t *testing.T) {
 	config := stackConfig(t, "Pulumi.dev.yaml")
 	before, err := up(config)
@@ -86,6 +86,10 @@ func TestOneMoreClusterLeavesTheOthersAlone(t *testing.T) {
 		"frankfurt-mesh command:remote:Command stdin",
 		"london-mesh command:remote:Command stdin",
 		"london-peers digitalocean:index/firewall:Firewall inboundRules",
+		"psql-psql-master-everywhere kubernetes:networking.karmada.io/v1alpha1:MultiClusterService spec",
+		"psql-psql-replica-everywhere kubernetes:networking.karmada.io/v1alpha1:MultiClusterService spec",
+		"psql-psql-shared-policy kubernetes:policy.karmada.io/v1alpha1:PropagationPolicy spec",
+		"psql-psql-witness-everywhere kubernetes:networking.karmada.io/v1alpha1:MultiClusterService spec",
 	}
 	var found []string
 	for name, a := range before {
@@ -133,7 +137,7 @@ func TestWithoutZone(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if all := outputs(&Settings{}, nil, nil, &federation.Federation{Kubeconfig: pulumi.String("").ToStringOutput()}); all["zone"] != nil || strings.Contains(next(settings), "zone") {
+		if all := outputs(&Settings{}, nil, nil, &federation.Federation{Kubeconfig: pulumi.String("").ToStringOutput()}, nil); all["zone"] != nil || strings.Contains(next(settings), "zone") {
 			t.Error("there is an output of the zone, or a command about it")
 		}
 		return program(ctx)
@@ -202,14 +206,18 @@ func TestOutputs(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		all := outputs(settings, clusters, zone, federated)
+		database, err := makePostgres(ctx, settings, clusters, network, federated)
+		if err != nil {
+			return err
+		}
+		all := outputs(settings, clusters, zone, federated, database)
 		pulumi.All(all["kubeconfig"]).ApplyT(func(v []any) any {
 			if text := v[0].(string); !strings.Contains(text, "name: federation-cluster") || !strings.Contains(text, "current-context: london") {
 				t.Errorf("kubeconfig:\n%s", text)
 			}
 			return nil
 		})
-		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"clusters", "kubeconfig", "mesh", "next", "sshPrivateKeys", "zone"}) {
+		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"clusters", "kubeconfig", "mesh", "next", "postgres", "sshPrivateKeys", "zone"}) {
 			t.Errorf("outputs %v", got)
 		}
 		for _, name := range []string{"kubeconfig", "sshPrivateKeys"} {

@@ -7,6 +7,7 @@ import (
 	"hybrid/clouds"
 	"hybrid/federation"
 	"hybrid/mesh"
+	"hybrid/workloads"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -51,8 +52,8 @@ func joinClusters(ctx *pulumi.Context, settings *Settings, clusters []*clouds.Cl
 	return &network{m, openings}, err
 }
 
-// outputs are the stack's. zone may be nil.
-func outputs(settings *Settings, clusters []*clouds.Cluster, zone *federation.Zone, federated *federation.Federation) pulumi.Map {
+// outputs are the stack's. zone and database may be nil.
+func outputs(settings *Settings, clusters []*clouds.Cluster, zone *federation.Zone, federated *federation.Federation, database *workloads.Postgres) pulumi.Map {
 	about, keys := pulumi.Map{}, pulumi.StringMap{}
 	var kubeconfigs pulumi.StringArray
 	for i, c := range clusters {
@@ -81,6 +82,9 @@ func outputs(settings *Settings, clusters []*clouds.Cluster, zone *federation.Zo
 	if zone != nil {
 		all["zone"] = pulumi.Map{"domain": pulumi.String(zone.Domain), "nameServers": zone.NameServers}
 	}
+	if database != nil {
+		all["postgres"] = postgresOutputs(settings, database)
+	}
 	return all
 }
 
@@ -93,6 +97,9 @@ func next(settings *Settings) string {
 		fmt.Fprintf(&b, "kubectl --context %s get nodes\n", c.Name)
 	}
 	fmt.Fprintf(&b, "kubectl --context %s get clusters\n", federation.Context)
+	if settings.Postgres.Enabled {
+		fmt.Fprintf(&b, "kubectl --context %s exec -it %s-0 -- psql -U postgres\n", settings.Postgres.Master, workloads.Master)
+	}
 	// An existing zone has been delegated by those who made it.
 	if z := settings.Zone; z.Enabled && z.Existing == "" {
 		b.WriteString("pulumi stack output zone")

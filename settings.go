@@ -25,6 +25,9 @@ type Settings struct {
 	Zone              ZoneSettings
 	FederationToken   string // empty: one is generated
 	Federation        FederationSettings
+	Postgres          PostgresSettings
+	// Empty: generated.
+	PostgresPassword, ReplicationPassword string
 }
 
 // ZoneSettings is hybrid:zone.

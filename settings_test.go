@@ -156,7 +156,7 @@ func TestProjectFile(t *testing.T) {
 	if err := project.Validate(); err != nil {
 		t.Error(err)
 	}
-	want := []string{"adminCidrs", "clusters", "federation", "federationToken", "kubeadm", "kubernetesVersion", "mesh", "podCidr", "registryMirror", "weavePassword", "zone"}
+	want := []string{"adminCidrs", "clusters", "federation", "federationToken", "kubeadm", "kubernetesVersion", "mesh", "podCidr", "postgres", "postgresPassword", "registryMirror", "replicationPassword", "weavePassword", "zone"}
 	if got := slices.Sorted(maps.Keys(project.Config)); !slices.Equal(got, want) {
 		t.Errorf("keys %v, want %v", got, want)
 	}

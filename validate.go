@@ -70,6 +70,7 @@ func (s *Settings) validate(p *problems) {
 		p.add("hybrid:clusters", "%s are to host the federation: set federationHost: true for one of them only", strings.Join(hosts, " and "))
 	}
 	s.validateOverlaps(p)
+	s.validatePostgres(p)
 }
 
 func (s *Settings) validateGlobals(p *problems) {
@@ -166,7 +167,7 @@ const minPassword = 16
 
 // checkSecrets notes what is kept in the clear and must not be.
 func checkSecrets(secret func(key string) bool, get func(string) string, p *problems) {
-	for _, key := range []string{passwordKey, tokenKey} {
+	for _, key := range []string{passwordKey, tokenKey, postgresPasswordKey, replicationPasswordKey} {
 		if get(key) != "" && !secret(key) {
 			p.add(key, "it is in the stack's file in the clear: choose another and set it by pulumi config set --secret %s", strings.TrimPrefix(key, "hybrid:"))
 		}

@@ -22,6 +22,7 @@ var errUnhealthy = errors.New("not healthy")
 var commands = []func() *cobra.Command{
 	statusCommand,
 	viewCommand,
+	postgresCommand,
 }
 
 func main() {

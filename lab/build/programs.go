@@ -79,7 +79,7 @@ func (b *Builder) programs() ([]program, error) {
 		// The one program that is built for the user too: `pulumi up` builds it
 		// to the same place (see buildTarget in Pulumi.yaml) and finds it done.
 		{name: "the program", dir: ".", pkg: ".", output: filepath.Join(b.Project, "bin", "hybrid")},
-		{name: "hybrid", dir: ".", pkg: "./cmd/hybrid"},
+		{name: "hybrid", dir: ".", pkg: "./cmd/hybrid", ldflags: strip},
 		{name: "kube", dir: "lab/kube", pkg: ".", ldflags: strip + stampKubernetes(kube)},
 		{name: "coredns", dir: "lab/coredns", pkg: ".", ldflags: strip},
 		{name: "karmada", dir: "lab/karmada", pkg: ".",

@@ -23,6 +23,18 @@ const Karmada = "v1.18.1"
 // understand the same arguments and environment.
 const weaveKube = "docker.io/rajchaudhuri/weave-kube:2.9.0"
 
+// postgres is the image that the stack dev gives its database. In the lab it holds
+// the PostgreSQL of Debian, with the same user and the same programs.
+const (
+	postgres        = "docker.io/library/postgres:18.6"
+	postgresVersion = "15" // the machines' image brings this one
+)
+
+// etc has the users of the image of PostgreSQL.
+//
+//go:embed etc
+var etc embed.FS
+
 //go:embed weave
 var weaveScripts embed.FS
 
@@ -59,6 +71,9 @@ var karmadaPrograms = []string{
 	"karmada-aggregated-apiserver", "karmada-controller-manager", "karmada-scheduler", "karmada-webhook",
 }
 
+// postgresPath is where Debian has PostgreSQL's programs.
+const postgresPath = "/usr/lib/postgresql/" + postgresVersion + "/bin"
+
 // images lists all that the lab serves.
 func images(in Inputs) []Image {
 	kube := Binary{
@@ -80,6 +95,19 @@ func images(in Inputs) []Image {
 		"sha256sum", "sh", "sleep", "socat", "ss", "tr", "wc", "yes",
 	}}
 	karmada := Binary{Path: "/bin/karmada", Source: in.Karmada, Links: karmadaPrograms}
+	// PostgreSQL with the time zones that are asked for most, and what its scripts
+	// call. Names with slashes are also the shell's own, or would not be found.
+	database := Programs{Image: in.VMImage, Names: []string{
+		"/usr/lib/postgresql/" + postgresVersion + "/lib", "/usr/share/postgresql/" + postgresVersion,
+		"/usr/share/zoneinfo/UTC", "/usr/share/zoneinfo/Etc", "/usr/share/zoneinfo/Europe", "/usr/share/zoneinfo/America",
+		"/bin/sh", "sh", "/usr/bin/test", "cat", "chmod", "chown", "cksum", "cmp", "cut", "date", "grep", "head", "id", "ls", "mkdir",
+		"mkfifo", "mv", "rm", "sed", "sleep", "sync", "tail", "timeout", "tr", "wc",
+	}}
+	for _, program := range []string{
+		"initdb", "pg_basebackup", "pg_controldata", "pg_ctl", "pg_dump", "pg_isready", "pg_receivewal", "pg_rewind", "pgbench", "postgres", "psql",
+	} {
+		database.Names = append(database.Names, postgresPath+"/"+program)
+	}
 	call := func(program string) v1.Config {
 		return v1.Config{Entrypoint: []string{program}, Env: searchPath}
 	}
@@ -99,6 +127,8 @@ func images(in Inputs) []Image {
 		}, v1.Config{Entrypoint: []string{"/home/weave/launch.sh"}, Env: searchPath, WorkingDir: "/home/weave"}},
 		{"registry.k8s.io/pause:" + pause, []Layer{Binary{Path: "/pause", Source: in.Pause}},
 			v1.Config{Entrypoint: []string{"/pause"}, Env: searchPath, User: "65535:65535"}},
+		{postgres, []Layer{database, Scripts{Path: "/", Files: etc}},
+			v1.Config{Entrypoint: []string{"postgres"}, Env: []string{searchPath[0] + ":" + postgresPath}}},
 		{Tools, []Layer{tools}, v1.Config{Entrypoint: []string{"sh"}, Env: searchPath}},
 	}
 	for _, name := range karmadaPrograms {
