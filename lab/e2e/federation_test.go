@@ -52,7 +52,10 @@ func federationUp(l *lab) {
 	if err := l.membersReady("london", "frankfurt", "america"); err != nil {
 		l.Error(err)
 	}
-	out := l.kubectl("get", "clusters")
+	out, err := l.kubectl("get", "clusters")
+	if err != nil {
+		l.Fatal(err)
+	}
 	fmt.Println(out)
 	for cluster := range want {
 		if !strings.Contains(out, cluster) {

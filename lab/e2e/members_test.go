@@ -36,18 +36,17 @@ func (l *lab) karmada() dynamic.Interface {
 	return client
 }
 
-// kubectl runs it on the federation's API.
-func (l *lab) kubectl(args ...string) string {
-	l.Helper()
+// kubectl runs it on the federation's API and returns what it prints.
+func (l *lab) kubectl(args ...string) (string, error) {
 	cmd := exec.CommandContext(l.ctx, filepath.Join(l.stack.Bin(), "kubectl"), append([]string{"--context", federation}, args...)...)
 	cmd.Env = l.stack.Env()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		l.Fatalf("kubectl %s: %v: %s", strings.Join(args, " "), err, stderr.String())
+		err = fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, stderr.String())
 	}
-	return string(out)
+	return string(out), err
 }
 
 // member is a cluster as the federation sees it.

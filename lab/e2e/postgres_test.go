@@ -69,10 +69,9 @@ type replication struct {
 	Unknown, Notes []string
 }
 
-// hybrid runs the command of that name.
-func (l *lab) hybrid(args ...string) (string, error) {
-	cmd := exec.CommandContext(l.ctx, filepath.Join(l.stack.Bin(), "hybrid"), args...)
-	cmd.Dir, cmd.Env = l.stack.Project, l.stack.Env()
+// ask runs `hybrid` and returns what it prints.
+func (l *lab) ask(args ...string) (string, error) {
+	cmd := l.hybrid(args...)
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(&stderr, os.Stdout)
 	if err := cmd.Run(); err != nil {
@@ -83,7 +82,7 @@ func (l *lab) hybrid(args ...string) (string, error) {
 
 // replication asks for it; what can't be asked is an error.
 func (l *lab) replication() (*replication, error) {
-	out, err := l.hybrid("postgres", "status", "--json")
+	out, err := l.ask("postgres", "status", "--json")
 	if err != nil {
 		return nil, err
 	}
@@ -403,7 +402,7 @@ func londonLost(l *lab, runs int) {
 		rows := w.end()
 		row = slices.Max(rows) + 1000
 		start := time.Now()
-		out, err := l.hybrid("postgres", "promote", "--cluster", "frankfurt", "--no-up")
+		out, err := l.ask("postgres", "promote", "--cluster", "frankfurt", "--no-up")
 		if err != nil {
 			l.Fatal(err)
 		}
@@ -424,7 +423,7 @@ func londonLost(l *lab, runs int) {
 		l.everywhere(append(rows, row))
 		row++
 		// Back, in good order.
-		if out, err = l.hybrid("postgres", "promote", "--cluster", "london", "--no-up"); err != nil {
+		if out, err = l.ask("postgres", "promote", "--cluster", "london", "--no-up"); err != nil {
 			l.Fatal(err)
 		}
 		if !strings.Contains(out, "nothing is lost: the old master ended at") {
@@ -461,7 +460,7 @@ func londonLostAsynchronously(l *lab) {
 	on := l.off("london-1", "london-2")
 	l.rest(time.Second)
 	w.end()
-	out, err := l.hybrid("postgres", "promote", "--cluster", "frankfurt", "--no-up")
+	out, err := l.ask("postgres", "promote", "--cluster", "frankfurt", "--no-up")
 	if err != nil {
 		l.Fatal(err)
 	}

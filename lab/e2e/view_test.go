@@ -231,7 +231,7 @@ func viewCut(l *lab, page *browser.Page) {
 		count(".region.bad", 1)+" && "+count(".pod.replica.bad", 4)+" && "+count("g.link.down", 2)+" && "+count("line.link.down", 9))
 	// How long Karmada takes is its own affair.
 	l.eventually(settleLimit, func() error {
-		out, err := l.kubectl("--context", observe.FederationContext, "get", "cluster", "frankfurt", "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
+		out, err := l.kubectl("get", "cluster", "frankfurt", "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
 		if err == nil && out == "True" {
 			err = errors.New("the federation still holds frankfurt for ready")
 		}
@@ -244,14 +244,6 @@ func viewCut(l *lab, page *browser.Page) {
 	}
 	l.shows(settleLimit, "all healthy after the outage", isHealthy)
 	page.Within(shownLimit, pageHealthy)
-}
-
-// kubectl runs kubectl and returns what it prints.
-func (l *lab) kubectl(args ...string) (string, error) {
-	cmd := exec.CommandContext(l.ctx, filepath.Join(l.stack.Bin(), "kubectl"), args...)
-	cmd.Env = l.stack.Env()
-	out, err := cmd.Output()
-	return string(out), err
 }
 
 func viewReplica(l *lab, page *browser.Page) {
