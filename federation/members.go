@@ -35,7 +35,7 @@ func (b *builder) member(c *clouds.Cluster) error {
 	if err != nil {
 		return err
 	}
-	endpoint := pulumi.Sprintf("https://%s:%d", c.ControlPlane().PublicAddress, clouds.APIPort)
+	endpoint := pulumi.Sprintf("https://%s:%d", b.addressOf(c), clouds.APIPort)
 	registered, err := j.register(endpoint, known)
 	if err != nil {
 		return err
@@ -52,6 +52,16 @@ func (b *builder) member(c *clouds.Cluster) error {
 		// There is nothing to leave when the federation goes, or has gone.
 		pulumi.DeletedWith(b.args.Host.Identity))
 	return err
+}
+
+// addressOf is where the federation's programs reach a member's API. The host is at
+// home: no cloud brings what a machine sends to its own public address back to it
+// through a firewall that knows the machine by its private one.
+func (b *builder) addressOf(c *clouds.Cluster) pulumi.StringOutput {
+	if c == b.args.Host {
+		return c.ControlPlane().PrivateAddress
+	}
+	return c.ControlPlane().PublicAddress
 }
 
 // named names a resource that is about the cluster.

@@ -21,6 +21,10 @@ func TestMember(t *testing.T) {
 			t.Errorf("%s is %s, want %s", key, got, want)
 		}
 	}
+	// The host's nodes can't count on reaching themselves at their public addresses.
+	if got := text(r.Find(t, "federation-member-america").Inputs["spec"], "apiEndpoint"); got != "https://10.10.0.2:6443" {
+		t.Errorf("the host's apiEndpoint is %s, want its private address", got)
+	}
 	if !at(spec, "insecureSkipTLSVerification").IsNull() {
 		t.Error("the member's certificate is not verified")
 	}
