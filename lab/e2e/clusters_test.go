@@ -33,10 +33,7 @@ const warmLimit = 2 * time.Minute
 // TestClusters goes through the life of a stack: each part needs the one before.
 func TestClusters(t *testing.T) {
 	l := open(t)
-	for _, part := range []struct {
-		name string
-		run  func(*lab)
-	}{
+	l.steps(t, []part{
 		{"wrong settings create nothing", wrongSettings},
 		{"preview from nothing", previewFromNothing},
 		{"up", up},
@@ -48,15 +45,7 @@ func TestClusters(t *testing.T) {
 		{"one worker more and one fewer", workers},
 		{"destroy with dead machines", destroyDead},
 		{"killed three times", killed},
-	} {
-		if !t.Run(part.name, func(t *testing.T) {
-			start := time.Now()
-			part.run(&lab{TB: t, ctx: t.Context(), stack: l.stack, host: l.host})
-			fmt.Printf("--- %s: %s\n", part.name, time.Since(start).Round(time.Second))
-		}) {
-			t.FailNow()
-		}
-	}
+	})
 }
 
 func wrongSettings(l *lab) {

@@ -21,11 +21,8 @@ import (
 // TestFederation goes through the life of a federation: each part needs the one
 // before.
 func TestFederation(t *testing.T) {
-	l := open(t)
-	for _, part := range []struct {
-		name string
-		run  func(*lab)
-	}{
+	l := adopt(t)
+	l.steps(t, []part{
 		{"up", federationUp},
 		{"who may do what", whoMay},
 		{"replicas are divided by weight", divided},
@@ -35,15 +32,7 @@ func TestFederation(t *testing.T) {
 		{"a member dies", memberDies},
 		{"a dead member leaves", deadLeaves},
 		{"destroy with a dead member", destroyFederation},
-	} {
-		if !t.Run(part.name, func(t *testing.T) {
-			start := time.Now()
-			part.run(&lab{TB: t, ctx: t.Context(), stack: l.stack, host: l.host})
-			fmt.Printf("--- %s: %s\n", part.name, time.Since(start).Round(time.Second))
-		}) {
-			t.FailNow()
-		}
-	}
+	})
 }
 
 func federationUp(l *lab) {

@@ -35,18 +35,47 @@ type lab struct {
 	host  *vm.Host
 	// known is what the stack says of its nodes; see access.
 	known *access
+	// leaves says that the next test may go on from here.
+	leaves bool
 }
 
-// open prepares the machine, removes whatever an earlier run left, and leaves
-// an empty lab when the test ends.
+// converged says that the lab is as Pulumi.dev.yaml describes it: the test before has
+// left it so, and who has no need of an empty lab goes on from there.
+var converged bool
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if converged {
+		if s, err := stack.Open(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			status = 1
+		} else if out, err := command(context.Background(), s, "down"); err != nil {
+			fmt.Fprintln(os.Stderr, err, out)
+			status = 1
+		}
+	}
+	os.Exit(status)
+}
+
+// open prepares the machine, removes whatever an earlier run left, and leaves an
+// empty lab when the test ends.
 func open(t testing.TB) *lab {
+	t.Helper()
+	converged = false
+	return adopt(t)
+}
+
+// adopt takes the lab over from the test before, or else opens it.
+func adopt(t testing.TB) *lab {
 	t.Helper()
 	s, err := stack.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := &lab{TB: t, ctx: t.Context(), stack: s}
-	l.command("down")
+	if !converged {
+		l.command("down")
+	}
 	l.command("start")
 	if l.host, err = vm.Open(l.ctx); err != nil {
 		t.Fatal(err)
@@ -56,23 +85,57 @@ func open(t testing.TB) *lab {
 		l.ctx = context.Background() // the test's own has ended
 		if t.Failed() && os.Getenv("HYBRID_LAB_RETAIN") != "" {
 			t.Log("the lab is retained, as HYBRID_LAB_RETAIN says; `make down` removes it")
+			converged = false
 			return
 		}
-		l.command("down")
+		if converged = l.leaves && !t.Failed(); !converged {
+			l.command("down")
+		}
 	})
 	return l
+}
+
+// part is a step in a test's story.
+type part struct {
+	name string
+	run  func(*lab)
+}
+
+// steps runs them one after the other: each needs the one before.
+func (l *lab) steps(t *testing.T, all []part) {
+	t.Helper()
+	for _, p := range all {
+		if !t.Run(p.name, func(t *testing.T) {
+			start := time.Now()
+			p.run(&lab{TB: t, ctx: t.Context(), stack: l.stack, host: l.host})
+			fmt.Printf("--- %s: %s\n", p.name, time.Since(start).Round(time.Second))
+		}) {
+			t.FailNow()
+		}
+	}
+}
+
+// leave is the last part of a test that leaves the lab to the next one.
+func (l *lab) leave() {
+	l.up()
+	l.leaves = true
 }
 
 // command runs the lab's own command, built by make.
 func (l *lab) command(args ...string) string {
 	l.Helper()
-	cmd := exec.CommandContext(l.ctx, filepath.Join(l.stack.Cache, "bin", "lab"), args...)
-	cmd.Dir = l.stack.Project
-	out, err := cmd.CombinedOutput()
+	out, err := command(l.ctx, l.stack, args...)
 	if err != nil {
 		l.Fatalf("lab %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
-	return string(out)
+	return out
+}
+
+func command(ctx context.Context, s *stack.Stack, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(s.Cache, "bin", "lab"), args...)
+	cmd.Dir = s.Project
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 // pulumi runs `pulumi` as a user's shell would, shows its output in the test's

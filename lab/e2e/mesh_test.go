@@ -10,11 +10,8 @@ import (
 
 // TestMesh goes through the life of a mesh: each part needs the one before.
 func TestMesh(t *testing.T) {
-	l := open(t)
-	for _, part := range []struct {
-		name string
-		run  func(*lab)
-	}{
+	l := adopt(t)
+	l.steps(t, []part{
 		{"up", meshUp},
 		{"pods of all clusters reach each other", reach},
 		{"names and services", services},
@@ -24,15 +21,8 @@ func TestMesh(t *testing.T) {
 		{"the host's control plane dies", hostDies},
 		{"a cluster leaves", leaves},
 		{"a wrong password", wrongPassword},
-	} {
-		if !t.Run(part.name, func(t *testing.T) {
-			start := time.Now()
-			part.run(&lab{TB: t, ctx: t.Context(), stack: l.stack, host: l.host})
-			fmt.Printf("--- %s: %s\n", part.name, time.Since(start).Round(time.Second))
-		}) {
-			t.FailNow()
-		}
-	}
+	})
+	l.leave()
 }
 
 // TestMeshForgets deletes a node's object while its machine lives, and cuts its

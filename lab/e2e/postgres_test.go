@@ -28,26 +28,15 @@ const streamLimit = time.Minute
 
 // TestPostgres goes through the life of a database: each part needs the one before.
 func TestPostgres(t *testing.T) {
-	l := open(t)
-	for _, part := range []struct {
-		name string
-		run  func(*lab)
-	}{
+	l := adopt(t)
+	l.steps(t, []part{
 		{"up", postgresUp},
 		{"names from every cluster", postgresNames},
 		{"no acknowledged row is lost in outages", postgresOutages},
 		{"a replica moves", moveReplica},
 		{"london is lost", func(l *lab) { londonLost(l, 1) }},
 		{"london is lost, and nobody waited for replicas", londonLostAsynchronously},
-	} {
-		if !t.Run(part.name, func(t *testing.T) {
-			start := time.Now()
-			part.run(&lab{TB: t, ctx: t.Context(), stack: l.stack, host: l.host})
-			fmt.Printf("--- %s: %s\n", part.name, time.Since(start).Round(time.Second))
-		}) {
-			t.FailNow()
-		}
-	}
+	})
 }
 
 // TestPostgresPromotions loses london ten times; `make e2e-long` runs it.

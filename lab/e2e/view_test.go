@@ -33,13 +33,10 @@ const (
 
 // TestView looks at the whole while parts of it fail: each part needs the one before.
 func TestView(t *testing.T) {
-	l := open(t)
+	l := adopt(t)
 	l.up()
 	var page *browser.Page
-	for _, part := range []struct {
-		name string
-		run  func(*lab)
-	}{
+	l.steps(t, []part{
 		{"all healthy", allHealthy},
 		{"the page", func(l *lab) { page = viewPage(t, l); wholePage(l, page) }},
 		{"the picture", picture},
@@ -48,15 +45,7 @@ func TestView(t *testing.T) {
 		{"a replica killed", func(l *lab) { viewReplica(l, page) }},
 		{"a node not ready", func(l *lab) { viewNode(l, page) }},
 		{"a cluster destroyed", viewDestroyed},
-	} {
-		if !t.Run(part.name, func(t *testing.T) {
-			start := time.Now()
-			part.run(&lab{TB: t, ctx: t.Context(), stack: l.stack, host: l.host})
-			fmt.Printf("--- %s: %s\n", part.name, time.Since(start).Round(time.Second))
-		}) {
-			t.FailNow()
-		}
-	}
+	})
 }
 
 // hybrid is a command that isn't started yet.

@@ -31,11 +31,8 @@ const (
 
 // TestZone goes through the life of a zone: each part needs the one before.
 func TestZone(t *testing.T) {
-	l := open(t)
-	for _, part := range []struct {
-		name string
-		run  func(*lab)
-	}{
+	l := adopt(t)
+	l.steps(t, []part{
 		{"up", zoneUp},
 		{"names resolve from machines and pods", func(l *lab) { resolve(l, domain) }},
 		{"no other names, and no waiting for them", noOtherNames},
@@ -44,20 +41,8 @@ func TestZone(t *testing.T) {
 		{"a record is changed, and repaired", recordChanges},
 		{"another domain", anotherDomain},
 		{"switched off", zoneOff},
-		{"destroy", func(l *lab) {
-			l.up()
-			l.must("destroy", "--yes", "--skip-preview")
-			l.empty()
-		}},
-	} {
-		if !t.Run(part.name, func(t *testing.T) {
-			start := time.Now()
-			part.run(&lab{TB: t, ctx: t.Context(), stack: l.stack, host: l.host})
-			fmt.Printf("--- %s: %s\n", part.name, time.Since(start).Round(time.Second))
-		}) {
-			t.FailNow()
-		}
-	}
+	})
+	l.leave()
 }
 
 func zoneUp(l *lab) {
