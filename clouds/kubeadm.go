@@ -11,6 +11,10 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
+// SynRetries is the kernel's setting of how often a connection is tried: 2 gives up
+// after 7 s, the default 6 after 127 s. Pods may set it for themselves.
+const SynRetries = "net.ipv4.tcp_syn_retries"
+
 // KubeadmOverrides are merged over the documents that kubeadm is given, for
 // machines or wishes that the generated ones don't suit. Maps are merged key by
 // key. Lists are appended to; items of lists of {name, value} replace the item
@@ -95,9 +99,11 @@ func initDocuments(cluster string, args *ClusterArgs, node, private, public stri
 		}, over.InitConfiguration),
 		clusterConfiguration(cluster, args, node, private, public),
 		merged(document{
-			"apiVersion":   "kubelet.config.k8s.io/v1beta1",
-			"kind":         "KubeletConfiguration",
-			"cgroupDriver": "systemd", // as containerd's, see scripts/prepare.sh
+			"apiVersion": "kubelet.config.k8s.io/v1beta1",
+			"kind":       "KubeletConfiguration",
+			// A pod's own, like those that Kubernetes calls safe.
+			"allowedUnsafeSysctls": []any{SynRetries},
+			"cgroupDriver":         "systemd", // as containerd's, see scripts/prepare.sh
 		}, over.KubeletConfiguration),
 		merged(document{
 			"apiVersion": "kubeproxy.config.k8s.io/v1alpha1",

@@ -98,6 +98,11 @@ func TestFlags(t *testing.T) {
 	has(t, r, "karmada-apiserver", "--token-auth-file=/etc/federation/tokens.csv", "--authentication-config=/etc/federation/authentication.yaml",
 		"--authorization-mode=RBAC", "--tls-min-version=VersionTLS13", "--etcd-servers=https://etcd.federation.svc.cluster.local:2379")
 	has(t, r, "karmada-aggregated-apiserver", "--secure-port=5443", "--etcd-certfile=/etc/federation/etcd.crt")
+	// A dead member must not hold up the questions.
+	sysctls := list(at(r.Find(t, "federation-karmada-controller-manager").Inputs["spec"], "template", "spec", "securityContext", "sysctls"))
+	if len(sysctls) != 1 || text(sysctls[0], "name") != "net.ipv4.tcp_syn_retries" || text(sysctls[0], "value") != "2" {
+		t.Errorf("karmada-controller-manager dials as if all were alive: %v", sysctls)
+	}
 	has(t, r, "karmada-controller-manager", "--feature-gates=MultiClusterService=true,Failover=false", "--leader-elect=false",
 		"--cluster-status-update-frequency=5s", "--cluster-failure-threshold=10s")
 	has(t, r, "kube-controller-manager", "--controllers=namespace,garbagecollector,serviceaccount-token,clusterrole-aggregation", "--leader-elect=false")

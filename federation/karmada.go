@@ -17,10 +17,9 @@ const controllerManagerName = "karmada-controller-manager"
 //
 // It asks each member every 5 s how it is. One that doesn't answer is shown NotReady
 // when it has not answered for GraceSeconds, and again at the next question. A dead
-// connection is noticed after 10 s (by default 45 s). So a member whose network says
-// that the machine is gone is NotReady after about half a minute. Where packets
-// vanish without a word, each question takes Karmada up to 32 s: then it is 40 s
-// without grace, and up to 75 s with it.
+// connection is noticed after 10 s (by default 45 s), and a new one to where packets
+// vanish is given up after 7 s (by default Karmada's own 30 s): so a dead member is
+// NotReady after about 35 s.
 //
 // Nothing is moved away from a member that is not Ready (feature Failover is off, as
 // is the default): that would make a second master of the database.
@@ -36,6 +35,7 @@ func (b *builder) controllerManager(needs []pulumi.Resource) (running, error) {
 		},
 		env:    map[string]string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS": "5", "HTTP2_PING_TIMEOUT_SECONDS": "5"},
 		probes: probes{scheme: "HTTP", port: 10357, live: "/healthz", ready: "/healthz"},
+		dials:  true,
 		cpu:    "50m", memory: "100Mi",
 	}), needs)
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"hybrid/clouds"
+
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apiextensions"
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
@@ -38,7 +40,10 @@ type part struct {
 	waits []string
 	// alone says that two must never run side by side: a program that would do
 	// everything twice, unless it elects a leader.
-	alone       bool
+	alone bool
+	// dials says that the program calls what may be dead: it gives up on a
+	// connection after 7 s and not after two minutes.
+	dials       bool
 	cpu, memory string
 }
 
@@ -166,6 +171,10 @@ func (b *builder) pod(p part) corev1.PodSpecArgs {
 	if b.args.ToolsImage != "" && len(p.waits) > 0 {
 		before = corev1.ContainerArray{b.waiter(p.waits)}
 	}
+	var sysctls corev1.SysctlArray
+	if p.dials {
+		sysctls = corev1.SysctlArray{corev1.SysctlArgs{Name: pulumi.String(clouds.SynRetries), Value: pulumi.String("2")}}
+	}
 	return corev1.PodSpecArgs{
 		AutomountServiceAccountToken: pulumi.Bool(false), // it has no business with the host cluster
 		EnableServiceLinks:           pulumi.Bool(false),
@@ -173,6 +182,7 @@ func (b *builder) pod(p part) corev1.PodSpecArgs {
 		SecurityContext: corev1.PodSecurityContextArgs{
 			RunAsNonRoot: pulumi.Bool(true), RunAsUser: pulumi.Int(user), RunAsGroup: pulumi.Int(user), FsGroup: pulumi.Int(user),
 			SeccompProfile: corev1.SeccompProfileArgs{Type: pulumi.String("RuntimeDefault")},
+			Sysctls:        sysctls,
 		},
 		// Beside etcd, if they fit: then one machine less can take the federation
 		// down.
