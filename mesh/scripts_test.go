@@ -135,6 +135,24 @@ func TestUp(t *testing.T) {
 	}
 }
 
+// Whom it waits for in vain it tells early.
+func TestUpDoesNotWaitForPasswords(t *testing.T) {
+	params := map[string]string{"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": "no", "MACHINES": "", "GENERATION": ""}
+	text := strings.NewReplacer("tries=300", "tries=$((10))", "!= 180", "!= 8").Replace(composed(t, "up", params))
+	asked := func(m *scripttest.Machine) int {
+		_, stderr, calls, err := m.Run(text, "mesh-up", "create")
+		if err == nil {
+			t.Fatalf("no error: %s", stderr)
+		}
+		return len(calls)
+	}
+	password := asked(node(t, "established encrypted   sleeve c6", "retrying    Unable to decrypt TCP msg c6"))
+	other := asked(node(t, "established encrypted   sleeve c6", "retrying    EOF c6"))
+	if password >= other/2 {
+		t.Errorf("it asked %d times because of another password, and %d times for another reason", password, other)
+	}
+}
+
 // A machine that has been replaced was another peer, whose addresses nobody else
 // would ever ask for.
 func TestUpReclaims(t *testing.T) {

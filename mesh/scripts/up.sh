@@ -12,6 +12,8 @@ main() {
 	until missing=$(problems) && [ -z "$missing" ]; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || give_up
+		# No time heals that: all peers have their new passwords by now.
+		[ $tries != 180 ] || ! passwords_differ || give_up
 		sleep 1
 	done
 	[ "$RECLAIMS" != yes ] || reclaim
@@ -55,19 +57,24 @@ problems() {
 		}'
 }
 
+# Weave Net reports the end of a connection, and only its log the cause.
+passwords_differ() {
+	{ weave /connections | grep -v ' established '; logs; } | grep -q -i -e 'unable to decrypt' -e 'password spec'
+}
+
+logs() { cat /var/log/pods/kube-system_weave-net-*/weave/*.log 2>/dev/null | tail -n 500; }
+
 give_up() {
 	reasons=$(weave /connections | grep -v ' established ' | head -n 10)
-	# Weave Net reports the end of a connection, and only its log the cause.
-	logs=$(cat /var/log/pods/kube-system_weave-net-*/weave/*.log 2>/dev/null | tail -n 500)
 	why="can nodes of different clusters reach each other on ports 6783/tcp and 6783-6784/udp?"
-	if printf '%s\n%s\n' "$reasons" "$logs" | grep -q -i -e 'unable to decrypt' -e 'password spec'; then
+	if passwords_differ; then
 		why="the passwords differ: every cluster must have the same hybrid:weavePassword"
-	elif printf '%s\n%s\n' "$reasons" "$logs" | grep -q 'seeded by different peers'; then
+	elif { printf '%s\n' "$reasons"; logs; } | grep -q 'seeded by different peers'; then
 		why="there are two meshes: this cluster has been part of another one. Stop Weave Net on its nodes, remove /var/lib/weave/weave-netdata.db there, and start it again"
 	fi
 	say "$(printf '%s\n' "$missing" | head -n 20)"
 	[ -z "$reasons" ] || say "Weave Net says: $reasons"
-	die "the mesh is not up after 5 minutes: $why"
+	die "the mesh has not come up in time: $why"
 }
 
 main "$@" </dev/null
