@@ -23,15 +23,15 @@ import (
 func TestFederation(t *testing.T) {
 	l := adopt(t)
 	l.steps(t, []part{
-		{"up", federationUp},
-		{"who may do what", whoMay},
-		{"replicas are divided by weight", divided},
-		{"a service of another cluster", crossCluster},
-		{"the control plane dies bit by bit", federationSurvives},
-		{"certificates are renewed", renewed},
-		{"a member dies", memberDies},
-		{"a dead member leaves", deadLeaves},
-		{"destroy with a dead member", destroyFederation},
+		{name: "up", run: federationUp},
+		{name: "who may do what", run: whoMay},
+		{name: "replicas are divided by weight", run: divided},
+		{name: "a service of another cluster", run: crossCluster},
+		{name: "the control plane dies bit by bit", run: federationSurvives},
+		{name: "certificates are renewed", run: renewed, long: true},
+		{name: "a member dies", run: memberDies},
+		{name: "a dead member leaves", run: deadLeaves, long: true},
+		{name: "destroy with a dead member", run: destroyFederation},
 	})
 }
 

@@ -99,12 +99,20 @@ func adopt(t testing.TB) *lab {
 type part struct {
 	name string
 	run  func(*lab)
+	// long says that it is left to `make e2e-long`: it takes minutes.
+	long bool
 }
+
+// long says whether everything shall run, however long it takes.
+func long() bool { return os.Getenv("HYBRID_E2E_LONG") != "" }
 
 // steps runs them one after the other: each needs the one before.
 func (l *lab) steps(t *testing.T, all []part) {
 	t.Helper()
 	for _, p := range all {
+		if p.long && !long() {
+			continue
+		}
 		if !t.Run(p.name, func(t *testing.T) {
 			start := time.Now()
 			p.run(&lab{TB: t, ctx: t.Context(), stack: l.stack, host: l.host})

@@ -12,15 +12,15 @@ import (
 func TestMesh(t *testing.T) {
 	l := adopt(t)
 	l.steps(t, []part{
-		{"up", meshUp},
-		{"pods of all clusters reach each other", reach},
-		{"names and services", services},
-		{"nothing in the clear", encrypted},
-		{"no ports but the mesh's", meshPorts},
-		{"a link is cut", func(l *lab) { cutAndMend(l, "frankfurt") }},
-		{"the host's control plane dies", hostDies},
-		{"a cluster leaves", leaves},
-		{"a wrong password", wrongPassword},
+		{name: "up", run: meshUp},
+		{name: "pods of all clusters reach each other", run: reach},
+		{name: "names and services", run: services},
+		{name: "nothing in the clear", run: encrypted},
+		{name: "no ports but the mesh's", run: meshPorts},
+		{name: "a link is cut", run: func(l *lab) { cutAndMend(l, "frankfurt") }},
+		{name: "the host's control plane dies", run: hostDies},
+		{name: "a cluster leaves", run: leaves, long: true},
+		{name: "a wrong password", run: wrongPassword, long: true},
 	})
 	l.leave()
 }

@@ -33,14 +33,14 @@ const (
 func TestZone(t *testing.T) {
 	l := adopt(t)
 	l.steps(t, []part{
-		{"up", zoneUp},
-		{"names resolve from machines and pods", func(l *lab) { resolve(l, domain) }},
-		{"no other names, and no waiting for them", noOtherNames},
-		{"the APIs prove to be their names", func(l *lab) { apisByName(l, domain) }},
-		{"the federation proves to be its name", federationByName},
-		{"a record is changed, and repaired", recordChanges},
-		{"another domain", anotherDomain},
-		{"switched off", zoneOff},
+		{name: "up", run: zoneUp},
+		{name: "names resolve from machines and pods", run: func(l *lab) { resolve(l, domain) }},
+		{name: "no other names, and no waiting for them", run: noOtherNames},
+		{name: "the APIs prove to be their names", run: func(l *lab) { apisByName(l, domain) }},
+		{name: "the federation proves to be its name", run: federationByName},
+		{name: "a record is changed, and repaired", run: recordChanges},
+		{name: "another domain", run: anotherDomain},
+		{name: "switched off", run: zoneOff},
 	})
 	l.leave()
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ const (
 const backLimit = 20 * time.Second
 
 func outage() time.Duration {
-	if os.Getenv("HYBRID_E2E_LONG") != "" {
+	if long() {
 		return longOutage
 	}
 	return shortOutage

@@ -30,13 +30,15 @@ const streamLimit = time.Minute
 func TestPostgres(t *testing.T) {
 	l := adopt(t)
 	l.steps(t, []part{
-		{"up", postgresUp},
-		{"names from every cluster", postgresNames},
-		{"no acknowledged row is lost in outages", postgresOutages},
-		{"a replica moves", moveReplica},
-		{"london is lost", func(l *lab) { londonLost(l, 1) }},
-		{"london is lost, and nobody waited for replicas", londonLostAsynchronously},
+		{name: "up", run: postgresUp},
+		{name: "names from every cluster", run: postgresNames},
+		{name: "no acknowledged row is lost in outages", run: postgresOutages},
+		{name: "a replica moves", run: moveReplica},
+		{name: "london is lost, and nobody waited for replicas", run: londonLostAsynchronously, long: true},
 	})
+	if !long() { // with frankfurt's master
+		l.leave()
+	}
 }
 
 // TestPostgresPromotions loses london ten times; `make e2e-long` runs it.

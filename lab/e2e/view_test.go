@@ -37,14 +37,14 @@ func TestView(t *testing.T) {
 	l.up()
 	var page *browser.Page
 	l.steps(t, []part{
-		{"all healthy", allHealthy},
-		{"the page", func(l *lab) { page = viewPage(t, l); wholePage(l, page) }},
-		{"the picture", picture},
-		{"the README's lines", readmeLines},
-		{"a cluster cut off", func(l *lab) { viewCut(l, page) }},
-		{"a replica killed", func(l *lab) { viewReplica(l, page) }},
-		{"a node not ready", func(l *lab) { viewNode(l, page) }},
-		{"a cluster destroyed", viewDestroyed},
+		{name: "all healthy", run: allHealthy},
+		{name: "the page", run: func(l *lab) { page = viewPage(t, l); wholePage(l, page) }},
+		{name: "the picture", run: picture},
+		{name: "the README's lines", run: readmeLines},
+		{name: "a cluster cut off", run: func(l *lab) { viewCut(l, page) }},
+		{name: "a replica killed", run: func(l *lab) { viewReplica(l, page) }},
+		{name: "a node not ready", run: func(l *lab) { viewNode(l, page) }, long: true},
+		{name: "a cluster destroyed", run: viewDestroyed, long: true},
 	})
 }
 
