@@ -17,7 +17,8 @@ import (
 var joinToken = regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`)
 
 // secrets are all that must never be seen in the clear: the private keys of SSH
-// and of the clusters' administrators, the mesh's password and the federation's token.
+// and of the clusters' administrators, the mesh's password, the federation's token,
+// and the database's passwords and key.
 func (l *lab) secrets() []string {
 	l.Helper()
 	var found []string
@@ -45,8 +46,35 @@ func (l *lab) secrets() []string {
 		password := secret.Data["weave-passwd"]
 		found = append(found, string(password), base64.StdEncoding.EncodeToString(password))
 	}
-	if len(found) != 4*len(want)+1 || slices.Contains(found, "") {
-		l.Fatalf("found %d secrets, want a key, an administrator and a password, twice, of each cluster, and the federation's token", len(found))
+	database := l.database()
+	found = append(found, database...)
+	if len(found) != 4*len(want)+1+len(database) || slices.Contains(found, "") {
+		l.Fatalf("found %d secrets, want a key, an administrator and a password, twice, of each cluster, the federation's token and the database's", len(found))
+	}
+	return found
+}
+
+// database are the secrets of PostgreSQL's master.
+func (l *lab) database() []string {
+	l.Helper()
+	var found []string
+	for _, name := range []string{"psql-master", "psql-master-tls"} {
+		secret, err := l.cluster("london").CoreV1().Secrets("default").Get(l.ctx, name, metav1.GetOptions{})
+		if err != nil {
+			l.Fatal(err)
+		}
+		for file, data := range secret.Data {
+			lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+			switch {
+			case len(lines) == 1:
+				found = append(found, lines[0])
+			case file == "tls.key":
+				found = append(found, lines[1])
+			}
+		}
+	}
+	if len(found) != 3 {
+		l.Fatalf("found %d secrets of the database, want two passwords and a key", len(found))
 	}
 	return found
 }
