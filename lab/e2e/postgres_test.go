@@ -256,7 +256,7 @@ done`
 func (w *writer) end() []int {
 	w.l.Helper()
 	defer w.cancel()
-	if _, err := w.l.psql("america", "psql-witness-0", "\\! touch /tmp/end"); err != nil {
+	if _, err := w.l.psql("america", "psql-witness-0", "\\! : >/tmp/end"); err != nil {
 		w.l.Fatal(err)
 	}
 	w.done.Wait()
