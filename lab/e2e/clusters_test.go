@@ -45,7 +45,7 @@ func TestClusters(t *testing.T) {
 		{name: "a control plane lost", run: controlPlaneLost, long: true},
 		{name: "one worker more and one fewer", run: workers},
 		{name: "destroy with dead machines", run: destroyDead},
-		{name: "killed three times", run: killed},
+		{name: "killed three times", run: killed, long: true},
 	})
 }
 
