@@ -24,7 +24,7 @@ type shellIn func(script string) (string, error)
 //
 //	go test -run '^$' -bench Mesh -timeout 30m ./e2e
 func BenchmarkMesh(b *testing.B) {
-	l := open(b)
+	l := adopt(b)
 	l.up()
 	pods := l.tools(want)
 	from, to := find(l, pods, "london-2"), find(l, pods, "frankfurt-2")

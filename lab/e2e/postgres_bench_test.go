@@ -14,7 +14,7 @@ import (
 //
 //	go test -run '^$' -bench Postgres -timeout 30m ./e2e
 func BenchmarkPostgres(b *testing.B) {
-	l := open(b)
+	l := adopt(b)
 	l.up()
 	run := func(script string) string {
 		l.Helper()
