@@ -68,7 +68,7 @@ type Node struct {
 	// Joined exists when the node is part of the cluster, Ready or not.
 	Joined pulumi.Resource
 	// Member exists while the node is part of the cluster, and has been Ready.
-	Member pulumi.Resource
+	Member pulumi.CustomResource
 
 	// attached must exist before PublicAddress leads to the machine.
 	attached pulumi.Resource

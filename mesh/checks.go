@@ -93,9 +93,11 @@ func (x *member) checks(daemonSets []pulumi.Resource) error {
 }
 
 // leave gives a worker's addresses back when it is taken out of its cluster. It
-// depends on the node's membership, and so goes before that.
+// depends on the node's membership, and so goes before that; also when a new machine
+// takes the node's place, since the membership is its trigger: otherwise it would be
+// the new peer that gives its addresses back.
 func (x *member) leave(n *clouds.Node) error {
-	s, err := script("peer", "10m", pulumi.StringMap{"NODE": pulumi.String(n.Name)}, n.Machine)
+	s, err := script("peer", "10m", pulumi.StringMap{"NODE": pulumi.String(n.Name)}, n.Member.ID())
 	if err != nil {
 		return err
 	}

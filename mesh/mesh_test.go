@@ -206,6 +206,16 @@ func TestNoSecretInPlainText(t *testing.T) {
 	}
 }
 
+// The deletion must come before the new machine, or it would make the new peer give
+// its addresses back: so the membership is what triggers it.
+func TestNewMachineKeepsItsAddresses(t *testing.T) {
+	r := world{workers: three}.make(t)
+	triggers := r.Find(t, "london-2-peer").Inputs["triggers"].ArrayValue()
+	if len(triggers) != 1 || triggers[0].StringValue() != "london-2-member-id" {
+		t.Errorf("london-2-peer: triggers %v, want the ID of london-2-member", triggers)
+	}
+}
+
 // Adding nodes and clusters must restart no peer: what depends on their number is
 // not in the DaemonSets.
 func TestGrowth(t *testing.T) {
