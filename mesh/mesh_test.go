@@ -12,7 +12,6 @@ import (
 	"hybrid/clouds"
 	"hybrid/internal/mockcloud"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
@@ -242,47 +241,9 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
-// text is a string, secret or not.
-func text(v resource.PropertyValue) string {
-	if v = open(v); v.IsString() {
-		return v.StringValue()
-	}
-	return ""
-}
-
-// open takes secrets and outputs off a value.
-func open(v resource.PropertyValue) resource.PropertyValue {
-	for v.IsSecret() || v.IsOutput() {
-		if v.IsSecret() {
-			v = v.SecretValue().Element
-		} else {
-			v = v.OutputValue().Element
-		}
-	}
-	return v
-}
-
-// plain is all of a value that is not secret.
-func plain(m resource.PropertyMap) string {
-	var out strings.Builder
-	var walk func(v resource.PropertyValue)
-	walk = func(v resource.PropertyValue) {
-		switch {
-		case v.IsSecret(), v.IsOutput() && v.OutputValue().Secret:
-		case v.IsOutput():
-			walk(v.OutputValue().Element)
-		case v.IsString():
-			out.WriteString(v.StringValue() + "\n")
-		case v.IsArray():
-			for _, e := range v.ArrayValue() {
-				walk(e)
-			}
-		case v.IsObject():
-			for _, e := range v.ObjectValue() {
-				walk(e)
-			}
-		}
-	}
-	walk(resource.NewProperty(m))
-	return out.String()
-}
+// For looking into what was made.
+var (
+	text  = mockcloud.Text
+	open  = mockcloud.Open
+	plain = mockcloud.Plain
+)

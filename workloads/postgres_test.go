@@ -60,19 +60,9 @@ func world(t *testing.T, preview bool, change func(*PostgresArgs)) *mockcloud.Re
 	return r
 }
 
-// open takes secrets and outputs off a value, and at goes down into it: numbers are
-// indices of lists.
-func open(v resource.PropertyValue) resource.PropertyValue {
-	for v.IsSecret() || v.IsOutput() {
-		if v.IsSecret() {
-			v = v.SecretValue().Element
-		} else {
-			v = v.OutputValue().Element
-		}
-	}
-	return v
-}
+var open = mockcloud.Open
 
+// at goes down into a value: numbers are indices of lists.
 func at(v resource.PropertyValue, path ...any) resource.PropertyValue {
 	for _, p := range path {
 		v = open(v)
