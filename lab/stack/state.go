@@ -121,11 +121,25 @@ func (s *Stack) WriteKubeconfig(ctx context.Context) error {
 		}
 		return nil
 	}
-	fresh := path + ".new"
-	if err := os.WriteFile(fresh, []byte(outputs.Kubeconfig), 0o600); err != nil {
+	return replace(path, outputs.Kubeconfig)
+}
+
+// replace writes a file, for its owner only, of which nobody sees a half. Several may
+// do so at the same time, so each has a file of its own: every kubectl brings a stale
+// kubeconfig up to date.
+func replace(path, text string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
+	if err != nil {
 		return err
 	}
-	return os.Rename(fresh, path)
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
 }
 
 // KubeconfigStale says whether the stack has changed since its kubeconfig was

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 )
 
 func write(t *testing.T, path, text string) {
@@ -92,5 +94,28 @@ func TestRestore(t *testing.T) {
 				t.Errorf("the state is %q, %v; want %q", got, err, c.want)
 			}
 		})
+	}
+}
+
+func TestReplaceSideBySide(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	text := strings.Repeat("a context\n", 10_000)
+	var group errgroup.Group
+	for range 20 {
+		group.Go(func() error { return replace(path, text) })
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != text {
+		t.Errorf("got %d bytes, %v; want %d", len(got), err, len(text))
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v; want mode 0600", info, err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+		t.Errorf("got %v, %v; want nothing but the file", left, err)
 	}
 }
