@@ -36,9 +36,6 @@ func TestPostgres(t *testing.T) {
 		{name: "a replica moves", run: moveReplica},
 		{name: "london is lost, and nobody waited for replicas", run: londonLostAsynchronously, long: true},
 	})
-	if !long() { // with frankfurt's master
-		l.leave()
-	}
 }
 
 // TestPostgresPromotions loses london ten times; `make e2e-long` runs it.

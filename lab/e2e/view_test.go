@@ -33,7 +33,7 @@ const (
 
 // TestView looks at the whole while parts of it fail: each part needs the one before.
 func TestView(t *testing.T) {
-	l := adopt(t)
+	l := open(t)
 	l.up()
 	var page *browser.Page
 	l.steps(t, []part{
