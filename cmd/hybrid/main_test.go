@@ -106,6 +106,14 @@ func TestNothingToLookAt(t *testing.T) {
 	}
 }
 
+// What is printed to be copied has no more around it than a shell allows.
+func TestPromotionPrintsCommands(t *testing.T) {
+	want := "  pulumi config set --path hybrid:postgres.master frankfurt --stack dev\n  pulumi up --yes --skip-preview --stack dev\n"
+	if got := (&promotion{stack: "dev"}).next("frankfurt"); got != want {
+		t.Errorf("it prints\n%swant\n%s", got, want)
+	}
+}
+
 func TestWatch(t *testing.T) {
 	fakecloud.New(t, 1, 1).Pulumi(t)
 	cmd := hybrid(t, "status", "--watch")

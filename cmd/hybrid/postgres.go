@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -101,7 +102,11 @@ func (p *promotion) run(ctx context.Context, kubectl replication.Kubectl) error 
 		return err
 	}
 	fmt.Printf("the data of %s go on, in epoch %d\n%s\n", result.Seed, result.Epoch, result.Loss())
-	if err := p.move(ctx, result.To); err != nil || p.noUp {
+	if p.noUp {
+		fmt.Print("next:\n" + p.next(result.To))
+		return nil
+	}
+	if err := p.move(ctx, result.To); err != nil {
 		return err
 	}
 	moved := *t
@@ -109,23 +114,35 @@ func (p *promotion) run(ctx context.Context, kubectl replication.Kubectl) error 
 	return awaitWritable(ctx, kubectl, &moved)
 }
 
-// move has Pulumi move the master's pod.
-func (p *promotion) move(ctx context.Context, to string) error {
-	for _, c := range [][]string{
+// commands have Pulumi move the master's pod.
+func (p *promotion) commands(to string) [][]string {
+	commands := [][]string{
 		{"pulumi", "config", "set", "--path", "hybrid:postgres.master", to},
 		{"pulumi", "up", "--yes", "--skip-preview"},
-	} {
-		if p.stack != "" {
-			c = append(c, "--stack", p.stack)
+	}
+	if p.stack != "" {
+		for i := range commands {
+			commands[i] = append(commands[i], "--stack", p.stack)
 		}
-		if p.noUp {
-			fmt.Println("next:", c)
-			continue
-		}
+	}
+	return commands
+}
+
+// next are the commands as they are typed, a line each.
+func (p *promotion) next(to string) (lines string) {
+	for _, c := range p.commands(to) {
+		lines += "  " + strings.Join(c, " ") + "\n"
+	}
+	return lines
+}
+
+// move runs the commands.
+func (p *promotion) move(ctx context.Context, to string) error {
+	for _, c := range p.commands(to) {
 		cmd := exec.CommandContext(ctx, c[0], c[1:]...)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%v: %w: the old master is fenced, and the new one gets its data when this succeeds: correct what is wrong and run it again", c, err)
+			return fmt.Errorf("%s: %w: the old master is fenced, and the new one gets its data when this succeeds: correct what is wrong and run\n%s", strings.Join(c, " "), err, p.next(to))
 		}
 	}
 	return nil

@@ -173,7 +173,7 @@ func without(l *lab, cluster string) string {
 }
 
 // leaves takes a worker, and then a whole cluster, out by config: their addresses
-// must go back to those that stay.
+// must go back to those that stay, and the federation has a member less.
 func leaves(l *lab) {
 	more := l.config(func(settings map[string]any) { settings["hybrid:clusters"] = clustersWith(l, "london", 2) })
 	l.up(more)
@@ -184,6 +184,12 @@ func leaves(l *lab) {
 	l.eventually(time.Minute, func() error { return l.meshed(want) })
 	l.up(without(l, "frankfurt"))
 	if err := l.meshed(map[string][]string{"london": want["london"], "america": want["america"]}); err != nil {
+		l.Error(err)
+	}
+	if err := l.membersReady("london", "america"); err != nil {
+		l.Error(err)
+	}
+	if err := l.follow("london", map[string]int{"london": 2}); err != nil {
 		l.Error(err)
 	}
 }
@@ -222,6 +228,12 @@ func wrongPassword(l *lab) {
 	}
 	l.up() // with everybody's
 	if err := l.meshed(want); err != nil {
+		l.Error(err)
+	}
+	if err := l.membersReady("london", "frankfurt", "america"); err != nil {
+		l.Error(err)
+	}
+	if err := l.follow("london", seeds); err != nil {
 		l.Error(err)
 	}
 	l.must("preview", "--expect-no-changes")

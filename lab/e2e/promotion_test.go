@@ -14,7 +14,7 @@ import (
 // TestPostgresPromotions loses london ten times; `make e2e-long` runs it.
 func TestPostgresPromotions(t *testing.T) {
 	l := open(t)
-	l.up()
+	postgresUp(l)
 	londonLost(l, 10)
 }
 
