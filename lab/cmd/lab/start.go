@@ -135,10 +135,12 @@ func (l *lab) downCommand() *cobra.Command {
 }
 
 func (l *lab) down(ctx context.Context) error {
-	return l.log.Do("remove the lab", func(*progress.Step) error {
-		// Without an engine there are no containers, and a machine that has
-		// none needn't get one for this.
-		if cli, err := docker.Connect(ctx); err == nil {
+	return l.log.Do("remove the lab", func(s *progress.Step) error {
+		// Without an engine no container runs, and a machine that has none needn't
+		// get one for this.
+		if cli, err := docker.Connect(ctx); err != nil {
+			s.Result("Docker isn't running: containers that it may have kept go when the lab starts the next time")
+		} else {
 			cli.Close()
 			if err := vm.Purge(ctx); err != nil {
 				return err
