@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,6 +13,7 @@ import (
 
 	"hybrid/clouds"
 	"hybrid/internal/mockcloud"
+	"hybrid/internal/mockclusters"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -56,11 +56,11 @@ func TestMain(m *testing.M) {
 // world is what a test makes.
 type world struct {
 	preview bool
-	workers map[string]int // per cluster; the host is america
+	workers map[string]int // per cluster
 	change  func(*Args)
 }
 
-var three = map[string]int{"london": 1, "frankfurt": 1, "america": 1}
+var three = mockclusters.Three
 
 func (w world) make(t *testing.T) *mockcloud.Record {
 	t.Helper()
@@ -72,21 +72,11 @@ func (w world) make(t *testing.T) *mockcloud.Record {
 			KubernetesVersion: "v1.35.4", Replicas: 1, CertificateHours: 8760, RenewHours: 720, GraceSeconds: 10,
 			Names: []string{"federation.example.org"}, ToolsImage: "example.org/tools:1",
 		}
-		for i, name := range slices.Sorted(maps.Keys(w.workers)) {
-			c, err := clouds.NewCluster(ctx, name, &clouds.ClusterArgs{
-				Cloud: clouds.Names[i%3], Region: "lon1", Workers: w.workers[name], KubernetesVersion: "v1.35.4",
-				NetworkCIDR: netip.MustParsePrefix("10.10.0.0/24"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), PodCIDR: netip.MustParsePrefix("10.32.0.0/12"),
-				AdminCIDRs: []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")}, FederationHost: name == "america",
-			})
-			if err != nil {
-				return err
-			}
-			args.Clusters = append(args.Clusters, c)
-			if name == "america" {
-				args.Host = c
-			}
+		made, err := mockclusters.New(ctx, w.workers)
+		if err != nil {
+			return err
 		}
-		var err error
+		args.Clusters, args.Host = made, made.Named(mockclusters.Host)
 		if args.Openings, err = clouds.Connect(args.Clusters); err != nil {
 			return err
 		}

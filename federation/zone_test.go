@@ -1,13 +1,12 @@
 package federation
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
-	"hybrid/clouds"
 	"hybrid/internal/mockcloud"
+	"hybrid/internal/mockclusters"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -21,19 +20,11 @@ const (
 // zone makes two clusters, neither of them on Google's cloud, and their zone.
 func zone(preview bool, config map[string]string, args ZoneArgs, check func(*Zone)) (*mockcloud.Record, error) {
 	return mockcloud.Run(preview, config, func(ctx *pulumi.Context) error {
-		for i, name := range []string{"london", "frankfurt"} {
-			region := []string{"lon1", "eu-central-1"}[i]
-			c, err := clouds.NewCluster(ctx, name, &clouds.ClusterArgs{
-				Cloud: clouds.Names[i], Region: region, Workers: 1, KubernetesVersion: "v1.35.4",
-				NetworkCIDR: netip.MustParsePrefix("10.10.0.0/24"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
-				PodCIDR: netip.MustParsePrefix("10.32.0.0/12"), AdminCIDRs: []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")},
-			})
-			if err != nil {
-				return err
-			}
-			args.Clusters = append(args.Clusters, c)
+		made, err := mockclusters.New(ctx, map[string]int{"london": 1, "frankfurt": 1})
+		if err != nil {
+			return err
 		}
-		args.Host = args.Clusters[1]
+		args.Clusters, args.Host = made, made.Named("frankfurt")
 		z, err := NewZone(ctx, "zone", &args)
 		if err == nil && check != nil {
 			check(z)

@@ -3,7 +3,6 @@ package mesh
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"hybrid/clouds"
 	"hybrid/internal/mockcloud"
+	"hybrid/internal/mockclusters"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -18,31 +18,21 @@ import (
 // world is what a test makes.
 type world struct {
 	preview bool
-	workers map[string]int // per cluster; the host is america
+	workers map[string]int // per cluster
 	change  func(*Args)
 }
 
-var three = map[string]int{"london": 1, "frankfurt": 1, "america": 1}
+var three = mockclusters.Three
 
 func (w world) make(t *testing.T) *mockcloud.Record {
 	t.Helper()
 	r, err := mockcloud.Run(w.preview, nil, func(ctx *pulumi.Context) error {
-		args := &Args{Range: netip.MustParsePrefix("10.32.0.0/12"), Image: "example.org/weave-kube:1", MTU: 1376, InitContainer: true}
-		for i, name := range slices.Sorted(maps.Keys(w.workers)) {
-			c, err := clouds.NewCluster(ctx, name, &clouds.ClusterArgs{
-				Cloud: clouds.Names[i%3], Region: "lon1", Workers: w.workers[name], KubernetesVersion: "v1.35.4",
-				NetworkCIDR: netip.MustParsePrefix("10.10.0.0/24"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), PodCIDR: args.Range,
-				AdminCIDRs: []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")},
-			})
-			if err != nil {
-				return err
-			}
-			args.Clusters = append(args.Clusters, c)
-			if name == "america" {
-				args.Host = c
-			}
+		args := &Args{Range: mockclusters.PodCIDR, Image: "example.org/weave-kube:1", MTU: 1376, InitContainer: true}
+		made, err := mockclusters.New(ctx, w.workers)
+		if err != nil {
+			return err
 		}
-		var err error
+		args.Clusters, args.Host = made, made.Named(mockclusters.Host)
 		if args.Openings, err = clouds.Connect(args.Clusters); err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package workloads
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"os/exec"
 	"reflect"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"hybrid/clouds"
 	"hybrid/internal/mockcloud"
+	"hybrid/internal/mockclusters"
 	"hybrid/internal/scripttest"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
@@ -24,24 +24,19 @@ func world(t *testing.T, preview bool, change func(*PostgresArgs)) *mockcloud.Re
 	t.Helper()
 	r, err := mockcloud.Run(preview, nil, func(ctx *pulumi.Context) error {
 		args := &PostgresArgs{
-			PodCIDR: netip.MustParsePrefix("10.32.0.0/12"), Image: "example.org/postgres:18",
+			PodCIDR: mockclusters.PodCIDR, Image: "example.org/postgres:18",
 			Master: "london", Witness: "america", Placement: map[string]int{"frankfurt": 4, "london": 2},
 			Members: map[string]pulumi.Resource{}, Parameters: map[string]string{"work_mem": "4MB", "search_path": "'a'"},
 		}
-		for i, name := range []string{"london", "frankfurt", "america"} {
-			c, err := clouds.NewCluster(ctx, name, &clouds.ClusterArgs{
-				Cloud: clouds.Names[i], Region: "lon1", Workers: 2, KubernetesVersion: "v1.35.4",
-				NetworkCIDR: netip.MustParsePrefix("10.10.0.0/24"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), PodCIDR: args.PodCIDR,
-				AdminCIDRs: []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")},
-			})
-			if err != nil {
-				return err
-			}
-			args.Clusters = append(args.Clusters, c)
-			args.Members[name] = c.Nodes[0].Member
+		made, err := mockclusters.New(ctx, map[string]int{"london": 2, "frankfurt": 2, "america": 2})
+		if err != nil {
+			return err
 		}
-		args.Identity = args.Clusters[2].Identity
-		var err error
+		slices.Reverse(made) // an order of the settings' own
+		args.Clusters, args.Identity = made, made.Named(mockclusters.Host).Identity
+		for _, c := range made {
+			args.Members[c.Name] = c.Nodes[0].Member
+		}
 		if args.Provider, err = kubernetes.NewProvider(ctx, "federation", &kubernetes.ProviderArgs{}); err != nil {
 			return err
 		}
@@ -194,7 +189,6 @@ func TestMovingTheMaster(t *testing.T) {
 		"psql-psql-master-policy kubernetes:policy.karmada.io/v1alpha1:PropagationPolicy spec",
 		"psql-psql-settings kubernetes:core/v1:ConfigMap data",
 		"psql-streaming command:remote:Command connection",
-		"psql-streaming command:remote:Command create", // by sudo, there
 		"psql-streaming command:remote:Command stdin",
 	}
 	if !slices.Equal(got, want) {
