@@ -16,6 +16,7 @@ func TestPostgresPromotions(t *testing.T) {
 	l := open(t)
 	postgresUp(l)
 	londonLost(l, 10)
+	l.leave()
 }
 
 // londonLost loses london while somebody writes, promotes frankfurt, and gets
@@ -65,7 +66,6 @@ func londonLost(l *lab, runs int) {
 		l.streamAgain("the master is back", "london", seeds)
 		l.everywhere(rows)
 	}
-	l.up()
 }
 
 // londonFollows waits for a cluster that has come back: its machines boot, the
