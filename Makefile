@@ -96,7 +96,7 @@ servers: prepare
 # One after the other: they use the one lab of this machine, and clear it away.
 .PHONY: e2e
 e2e: prepare
-	cd lab && go test -count=1 -p 1 -timeout 80m -skip '^TestMeshForgets$$|^TestPostgresPromotions$$' -v ./vm/dockertest ./e2e
+	cd lab && go test -count=1 -p 1 -timeout 80m -skip '^TestKilled$$|^TestMeshForgets$$|^TestPostgresPromotions$$' -v ./vm/dockertest ./e2e
 
 # Everything, for some hours: with outages of five minutes, ten promotions, and what
 # takes minutes to be made anew.

@@ -173,6 +173,10 @@ func (b *builder) stateful(server, script, cluster string) error {
 		Metadata: metadata(server),
 		Spec: v1.StatefulSetSpecArgs{
 			ServiceName: pulumi.String(server), Replicas: pulumi.Int(1),
+			// In order, a pod that never gets ready is not replaced by what corrects it.
+			// The master's is such a one when it moves: if the new cluster gets it
+			// before it gets the new node's name.
+			PodManagementPolicy:  pulumi.String("Parallel"),
 			Selector:             metav1.LabelSelectorArgs{MatchLabels: pulumi.StringMap{"app": pulumi.String(server)}},
 			Template:             b.template(server, script, Master, node, opened),
 			VolumeClaimTemplates: claims,

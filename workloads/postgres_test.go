@@ -194,6 +194,10 @@ func TestMovingTheMaster(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("changed:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	// A pod that got the name of the old master's node gives way to one that didn't.
+	if got := at(inputs(t, world(t, false, nil), "psql-psql-master"), "spec", "podManagementPolicy"); !got.IsString() || got.StringValue() != "Parallel" {
+		t.Errorf("the master's pods are managed by %v, want Parallel", got)
+	}
 }
 
 func TestSynchronous(t *testing.T) {

@@ -44,10 +44,12 @@ func TestClusters(t *testing.T) {
 		{name: "drift is shown and repaired", run: drift},
 		{name: "a control plane lost", run: controlPlaneLost, long: true},
 		{name: "one worker more and one fewer", run: workers},
-		{name: "destroy with dead machines", run: destroyDead},
-		{name: "killed three times", run: killed, long: true},
 	})
+	l.leave()
 }
+
+// TestKilled kills `pulumi up` from nothing at three points; `make e2e-long` runs it.
+func TestKilled(t *testing.T) { killed(open(t)) }
 
 func wrongSettings(l *lab) {
 	before := l.docker()
@@ -171,16 +173,6 @@ func (l *lab) ids() map[string]string {
 		}
 	}
 	return ids
-}
-
-func destroyDead(l *lab) {
-	for _, m := range l.machines("london") {
-		if err := l.host.DeleteMachine(l.ctx, m.ID); err != nil {
-			l.Fatal(err)
-		}
-	}
-	l.must("destroy", "--yes", "--skip-preview")
-	l.empty()
 }
 
 // empty checks that nothing of the lab is left.

@@ -21,7 +21,7 @@ func drift(l *lab) {
 		conn.Close()
 		l.Error("the API answers although its firewall rule is gone")
 	}
-	worker := l.machines("london")[1]
+	worker := l.machines("frankfurt")[1]
 	if err := l.host.DeleteMachine(l.ctx, worker.ID); err != nil {
 		l.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func TestFederation(t *testing.T) {
 		{name: "certificates are renewed", run: renewed, long: true},
 		{name: "a member dies", run: memberDies},
 		{name: "a dead member leaves", run: deadLeaves, long: true},
-		{name: "destroy with a dead member", run: destroyFederation},
+		{name: "destroy with dead members", run: destroyDead},
 	})
 }
 
@@ -246,9 +246,11 @@ func deadLeaves(l *lab) {
 	l.must("preview", "--expect-no-changes", without(l, "frankfurt"))
 }
 
-func destroyFederation(l *lab) {
+// destroyDead destroys the rest: frankfurt is off or has left, and now london's
+// machines are gone.
+func destroyDead(l *lab) {
 	for _, m := range l.machines("london") {
-		if err := l.host.StopMachine(l.ctx, m.ID); err != nil {
+		if err := l.host.DeleteMachine(l.ctx, m.ID); err != nil {
 			l.Fatal(err)
 		}
 	}

@@ -40,7 +40,7 @@ func TestZone(t *testing.T) {
 		{name: "the federation proves to be its name", run: federationByName},
 		{name: "a record is changed, and repaired", run: recordChanges},
 		{name: "another domain", run: anotherDomain},
-		{name: "switched off", run: zoneOff},
+		{name: "switched off", run: zoneOff, long: true},
 	})
 	l.leave()
 }

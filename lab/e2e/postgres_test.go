@@ -33,7 +33,6 @@ func TestPostgres(t *testing.T) {
 		{name: "names from every cluster", run: postgresNames},
 		{name: "no acknowledged row is lost in outages", run: postgresOutages},
 		{name: "a replica moves", run: moveReplica},
-		{name: "london is lost, and nobody waited for replicas", run: londonLostAsynchronously, long: true},
 	})
 }
 

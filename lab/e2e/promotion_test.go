@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -11,40 +12,34 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestPostgresPromotions loses london ten times; `make e2e-long` runs it.
+// TestPostgresPromotions loses london eleven times; `make e2e-long` runs it.
 func TestPostgresPromotions(t *testing.T) {
 	l := open(t)
-	postgresUp(l)
-	londonLost(l, 10)
+	l.steps(t, []part{
+		{name: "up", run: postgresUp},
+		{name: "london is lost", run: londonLost},
+		{name: "london is lost, and nobody waited for replicas", run: londonLostAsynchronously},
+	})
 	l.leave()
 }
 
+// promotions is how often london is lost.
+const promotions = 10
+
 // londonLost loses london while somebody writes, promotes frankfurt, and gets
 // london back, a number of times. Commits wait for frankfurt: nothing is lost.
-func londonLost(l *lab, runs int) {
-	synchronous := func(master string) string {
-		return l.postgres(map[string]any{"synchronousReplicas": 1, "master": master})
-	}
-	l.up(synchronous("london"))
+func londonLost(l *lab) {
+	synchronous := map[string]any{"synchronousReplicas": 1}
+	l.up(l.postgres(synchronous))
 	row := 1_000_000
-	for run := range runs {
-		w := l.startWriter(row)
-		l.rest(10 * time.Second)
-		on := l.off("london-1", "london-2")
-		l.rest(time.Second)
-		rows := w.end()
-		row = slices.Max(rows) + 1000
+	for run := range promotions {
 		start := time.Now()
-		out, err := l.ask("postgres", "promote", "--cluster", "frankfurt", "--no-up")
-		if err != nil {
-			l.Fatal(err)
-		}
-		fmt.Println(out)
-		if !strings.Contains(out, "nothing that was confirmed is lost") {
-			l.Errorf("it says: %s", out)
-		}
-		l.up(synchronous("frankfurt"))
+		rows, said, on := l.loseLondon(row, synchronous)
+		row = slices.Max(rows) + 1000
 		fmt.Printf("--- run %d: frankfurt has the master after %s\n", run+1, time.Since(start).Round(time.Second))
+		if !strings.Contains(said, "nothing that was confirmed is lost") {
+			l.Errorf("it says: %s", said)
+		}
 		if err := l.has("frankfurt", "psql-master-0", rows); err != nil {
 			l.Error(err)
 		}
@@ -53,19 +48,49 @@ func londonLost(l *lab, runs int) {
 		}
 		on()
 		l.londonFollows("frankfurt")
-		l.everywhere(append(rows, row))
+		rows = append(rows, row)
+		l.everywhere(rows)
 		row++
-		// Back, in good order.
-		if out, err = l.ask("postgres", "promote", "--cluster", "london", "--no-up"); err != nil {
-			l.Fatal(err)
-		}
-		if !strings.Contains(out, "nothing is lost: the old master ended at") {
-			l.Errorf("it says: %s", out)
-		}
-		l.up(synchronous("london"))
-		l.streamAgain("the master is back", "london", seeds)
+		l.backToLondon(synchronous)
 		l.everywhere(rows)
 	}
+	l.up()
+}
+
+// loseLondon loses london while somebody writes, and promotes frankfurt. It returns
+// the rows that were acknowledged, what the promotion said, and how to switch london
+// on.
+func (l *lab) loseLondon(row int, settings map[string]any) (rows []int, said string, on func()) {
+	l.Helper()
+	w := l.startWriter(row)
+	l.rest(10 * time.Second)
+	on = l.off("london-1", "london-2")
+	l.rest(time.Second)
+	rows = w.end()
+	return rows, l.promote("frankfurt", settings), on
+}
+
+// promote makes a cluster's replica the master, and returns what that says.
+func (l *lab) promote(cluster string, settings map[string]any) string {
+	l.Helper()
+	out, err := l.ask("postgres", "promote", "--cluster", cluster, "--no-up")
+	if err != nil {
+		l.Fatal(err)
+	}
+	fmt.Println(out)
+	moved := maps.Clone(settings)
+	moved["master"] = cluster
+	l.up(l.postgres(moved))
+	return out
+}
+
+// backToLondon promotes london, in good order.
+func (l *lab) backToLondon(settings map[string]any) {
+	l.Helper()
+	if said := l.promote("london", settings); !strings.Contains(said, "nothing is lost: the old master ended at") {
+		l.Errorf("it says: %s", said)
+	}
+	l.streamAgain("the master is back", "london", seeds)
 }
 
 // londonFollows waits for a cluster that has come back: its machines boot, the
@@ -87,23 +112,13 @@ func (l *lab) londonFollows(master string) {
 // londonLostAsynchronously says what may be lost, and the old master doesn't come
 // back.
 func londonLostAsynchronously(l *lab) {
-	w := l.startWriter(2_000_000)
-	l.rest(10 * time.Second)
-	on := l.off("london-1", "london-2")
-	l.rest(time.Second)
-	w.end()
-	out, err := l.ask("postgres", "promote", "--cluster", "frankfurt", "--no-up")
-	if err != nil {
-		l.Fatal(err)
+	settings := map[string]any{}
+	_, said, on := l.loseLondon(2_000_000, settings)
+	if !strings.Contains(said, "LOST") && !strings.Contains(said, "UNKNOWN") {
+		l.Errorf("it says: %s", said)
 	}
-	if !strings.Contains(out, "LOST") && !strings.Contains(out, "UNKNOWN") {
-		l.Errorf("it says: %s", out)
-	}
-	moved := l.postgres(map[string]any{"master": "frankfurt"})
-	l.up(moved)
 	on()
 	l.londonFollows("frankfurt")
-	if out := l.must("preview", "--expect-no-changes", moved); strings.Contains(out, "to update") {
-		l.Errorf("%s", out)
-	}
+	l.must("preview", "--expect-no-changes", l.postgres(map[string]any{"master": "frankfurt"}))
+	l.backToLondon(settings)
 }
