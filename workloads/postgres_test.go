@@ -195,7 +195,7 @@ func TestMovingTheMaster(t *testing.T) {
 		t.Errorf("changed:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	// A pod that got the name of the old master's node gives way to one that didn't.
-	if got := at(inputs(t, world(t, false, nil), "psql-psql-master"), "spec", "podManagementPolicy"); !got.IsString() || got.StringValue() != "Parallel" {
+	if got := at(resource.NewProperty(world(t, false, nil).Made["psql-psql-master kubernetes:apps/v1:StatefulSet"].Inputs), "spec", "podManagementPolicy"); !got.IsString() || got.StringValue() != "Parallel" {
 		t.Errorf("the master's pods are managed by %v, want Parallel", got)
 	}
 }
