@@ -102,6 +102,9 @@ func (p *promotion) run(ctx context.Context, kubectl replication.Kubectl) error 
 		return err
 	}
 	fmt.Printf("the data of %s go on, in epoch %d\n%s\n", result.Seed, result.Epoch, result.Loss())
+	if waiting := result.Waiting(); waiting != "" {
+		fmt.Println(waiting)
+	}
 	if p.noUp {
 		fmt.Print("next:\n" + p.next(result.To))
 		return nil

@@ -85,7 +85,7 @@ func (c *Cloud) streams() object {
 			streams = append(streams, s)
 		}
 	}
-	return object{"version": "18.1", "closed": false, "position": "0/5000148", "streams": streams}
+	return object{"version": "18.1", "closed": false, "position": "0/5000148", "lack": c.CommitsLack, "streams": streams}
 }
 
 // federation answers for Karmada.

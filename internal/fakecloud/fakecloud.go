@@ -34,6 +34,8 @@ type Cloud struct {
 	Requests []Request
 	// Lost are clusters that Weave Net and the federation have noticed to be gone.
 	Lost []string
+	// CommitsLack is how many replicas the master's commits wait for in vain.
+	CommitsLack int
 
 	server  *httptest.Server
 	changed chan struct{}

@@ -160,6 +160,9 @@ func TestProblems(t *testing.T) {
 			"federation: StatefulSet default/psql-master in london: 1 wanted, 0 ready",
 			"postgresql: there is no master",
 		}},
+		{"commits that wait", func(c *fakecloud.Cloud) { c.CommitsLack = 1 }, []string{
+			"postgresql: commits wait: of the replicas outside of london, 1 too few follow (synchronousReplicas)",
+		}},
 		{"a pod that crashes", func(c *fakecloud.Cloud) {
 			p := c.Cluster("america").Pods[0]
 			p.Labels = nil

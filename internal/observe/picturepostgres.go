@@ -139,6 +139,10 @@ func (p *painter) master(pod *Pod, placed string) map[string]serverStream {
 		return streams
 	}
 	to.Master.Version, to.Master.Position = r.Version, r.Position
+	if r.Lack > 0 {
+		p.problem(fmt.Sprintf("postgresql: commits wait: of the replicas outside of %s, %d too few follow (synchronousReplicas)", pod.cluster, r.Lack),
+			p.psql("select application_name, state, sync_state from pg_stat_replication"))
+	}
 	for _, s := range r.Streams {
 		s.Silent += p.now.Sub(r.at).Seconds()
 		streams[s.Address] = s

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	postgres "hybrid/workloads/replication"
 )
 
 // firstContainer is a pod's first one, which is PostgreSQL's in its pods.
@@ -15,7 +17,7 @@ const firstContainer = ""
 const query = `select json_build_object(
  'version', current_setting('server_version'),
  'closed', pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean,
- 'position', s.here,
+ 'position', s.here, 'lack', ` + postgres.CommitsLack + `,
  'streams', (select coalesce(json_agg(json_build_object(
    'address', host(client_addr), 'name', application_name, 'state', state, 'sync', sync_state,
    'bytes', case when replay_lsn is not null then greatest(pg_wal_lsn_diff(s.here, replay_lsn), 0) end,
@@ -37,6 +39,7 @@ type replication struct {
 	Version  string         `json:"version"`
 	Closed   bool           `json:"closed"` // it takes no writes
 	Position string         `json:"position"`
+	Lack     int            `json:"lack"` // replicas that commits wait for, and that aren't there
 	Streams  []serverStream `json:"streams"`
 }
 

@@ -34,6 +34,10 @@ type Promotion struct {
 	// Confirmed says that each confirmed commit waited for replicas of other
 	// clusters, and so is among the data.
 	Confirmed bool
+
+	// Waits is for how many replicas outside of the new master's cluster each commit
+	// waits from now on, and Answering how many of those have answered.
+	Waits, Answering int
 }
 
 // Options of a promotion.
@@ -260,7 +264,26 @@ func (p *promoter) best(positions map[Pod]*Position, result *Promotion) error {
 		}
 	}
 	result.Confirmed = p.topology.Synchronous > 0 && foreign > 0
+	for cluster, n := range p.topology.Placement {
+		if cluster != p.to && n > 0 {
+			result.Waits = p.topology.Synchronous
+		}
+	}
+	for pod := range positions {
+		if pod.Cluster != p.to {
+			result.Answering++
+		}
+	}
 	return nil
+}
+
+// Waiting says what to do where commits will wait for replicas that aren't there; it
+// is empty where they won't.
+func (r *Promotion) Waiting() string {
+	if r.Answering >= r.Waits {
+		return ""
+	}
+	return fmt.Sprintf("commits will wait: synchronousReplicas is %d, and of the replicas outside of %s %d answer. To go on without, until others are back:\n  %s", r.Waits, r.To, r.Answering, goOn(r.Answering))
 }
 
 // Loss says what has been lost, as far as it can be known.

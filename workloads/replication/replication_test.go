@@ -64,6 +64,30 @@ func TestBest(t *testing.T) {
 	}
 }
 
+// Commits that wait for a cluster that is lost are a surprise: it is said before.
+func TestWaiting(t *testing.T) {
+	here, there := Pod{Cluster: "frankfurt", Name: "a"}, Pod{Cluster: "america", Name: "b"}
+	at := &Position{LSN: 10}
+	for name, c := range map[string]struct {
+		placement   map[string]int
+		synchronous int
+		positions   map[Pod]*Position
+		want        string
+	}{
+		"the others are lost": {map[string]int{"frankfurt": 4, "london": 2}, 1, map[Pod]*Position{here: at}, "commits will wait: synchronousReplicas is 1, and of the replicas outside of frankfurt 0 answer. To go on without, until others are back:\n  pulumi config set --path hybrid:postgres.synchronousReplicas 0 && pulumi up"},
+		"there is a third":    {map[string]int{"frankfurt": 4, "london": 2, "america": 1}, 1, map[Pod]*Position{here: at, there: at}, ""},
+		"a third is too few":  {map[string]int{"frankfurt": 4, "london": 2, "america": 1}, 2, map[Pod]*Position{here: at, there: at}, "commits will wait: synchronousReplicas is 2, and of the replicas outside of frankfurt 1 answer. To go on without, until others are back:\n  pulumi config set --path hybrid:postgres.synchronousReplicas 1 && pulumi up"},
+		"nobody waits":        {map[string]int{"frankfurt": 4, "london": 2}, 0, map[Pod]*Position{here: at}, ""},
+		"its own are all":     {map[string]int{"frankfurt": 4, "london": 0}, 1, map[Pod]*Position{here: at}, ""},
+	} {
+		r := Promotion{To: "frankfurt"}
+		p := promoter{to: "frankfurt", topology: &Topology{Placement: c.placement, Synchronous: c.synchronous}}
+		if err := p.best(c.positions, &r); err != nil || r.Waiting() != c.want {
+			t.Errorf("%s: %q, %v, want %q", name, r.Waiting(), err, c.want)
+		}
+	}
+}
+
 // fake answers as the pods would.
 type fake struct {
 	pods    map[string][]Pod
@@ -96,11 +120,11 @@ func TestStatus(t *testing.T) {
 		},
 		answers: map[string]string{
 			"witness FROM state":         "2|frankfurt|t|77|0/10|2026-01-01 00:00:00 UTC|3\n",
-			"master pg_is_in_recovery":   "0/2000|t\n",
+			"master pg_is_in_recovery":   "0/2000|t|1\n",
 			"master pg_stat_replication": "frankfurt|10.3|streaming|quorum|16|0.0125\nfrankfurt|10.9|streaming|async|0|0\n",
 		},
 	}
-	r, err := Status(t.Context(), f, &Topology{Master: "london", Witness: "america", Placement: map[string]int{"frankfurt": 4, "london": 2}})
+	r, err := Status(t.Context(), f, &Topology{Master: "london", Witness: "america", Placement: map[string]int{"frankfurt": 4, "london": 2}, Synchronous: 1})
 	if err == nil || !strings.Contains(err.Error(), `cluster "london": no route to host`) {
 		t.Errorf("found %v", err)
 	}
@@ -115,6 +139,7 @@ frankfurt  a    10.3     streaming      quorum  16           0.013
 frankfurt  b    10.4     not connected  -       -            -
 the master has a client that is no replica's pod: frankfurt 10.9
 the master of frankfurt has been promoted, and the settings still name london: pulumi config set --path hybrid:postgres.master frankfurt && pulumi up
+commits wait: of the replicas outside of frankfurt, 1 too few follow. To go on without: pulumi config set --path hybrid:postgres.synchronousReplicas 0 && pulumi up
 frankfurt has 2 replicas, 4 are wanted
 `
 	if out.String() != want || r.Streaming() != 1 {

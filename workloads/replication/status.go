@@ -36,6 +36,17 @@ type Report struct {
 	Notes []string
 }
 
+// CommitsLack is SQL for how many replicas are missing of those that each commit waits
+// for: PostgreSQL's own "ANY n (...)" of synchronous_standby_names, less those that
+// follow.
+const CommitsLack = `greatest(0, coalesce(substring(current_setting('synchronous_standby_names') from '^ANY ([0-9]+)')::integer, 0)
+- (SELECT count(*)::integer FROM pg_stat_replication WHERE state = 'streaming' AND sync_state IN ('quorum', 'sync')))`
+
+// goOn are the commands after which commits wait for so many replicas only.
+func goOn(synchronous int) string {
+	return fmt.Sprintf("pulumi config set --path hybrid:postgres.synchronousReplicas %d && pulumi up", synchronous)
+}
+
 // Status asks the witness, the master and the clusters' APIs. It tells as much as
 // it can learn; the error is for what it can't.
 func Status(ctx context.Context, pods Pods, t *Topology) (*Report, error) {
@@ -54,7 +65,7 @@ func Status(ctx context.Context, pods Pods, t *Topology) (*Report, error) {
 	if r.Cluster != t.Master {
 		r.Notes = append(r.Notes, fmt.Sprintf("the master of %s has been promoted, and the settings still name %s: pulumi config set --path hybrid:postgres.master %s && pulumi up", r.Cluster, t.Master, r.Cluster))
 	}
-	clients, err := r.master(ctx, pods)
+	clients, err := r.master(ctx, pods, t)
 	if err != nil {
 		errs = append(errs, fmt.Errorf("the master: %w", err))
 	}
@@ -85,17 +96,17 @@ func Status(ctx context.Context, pods Pods, t *Topology) (*Report, error) {
 }
 
 // master asks the master for its clients, by address.
-func (r *Report) master(ctx context.Context, pods Pods) (map[string]Replica, error) {
+func (r *Report) master(ctx context.Context, pods Pods, t *Topology) (map[string]Replica, error) {
 	var err error
 	if r.Master, err = one(ctx, pods, r.Cluster, MasterApp); err != nil {
 		return nil, err
 	}
 	rows, err := query(ctx, pods, r.Master, `SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END,
-NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off'`)
+NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off', `+CommitsLack)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) != 1 || len(rows[0]) != 2 {
+	if len(rows) != 1 || len(rows[0]) != 3 {
 		return nil, fmt.Errorf("unexpected answer %q", rows)
 	}
 	if r.At, err = ParseLSN(rows[0][0]); err != nil {
@@ -103,6 +114,11 @@ NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = '
 	}
 	if r.Writable = rows[0][1] == "t"; !r.Writable {
 		r.Notes = append(r.Notes, "the master accepts no writes at present: its log says why")
+	}
+	if lack, err := strconv.Atoi(rows[0][2]); err != nil {
+		return nil, fmt.Errorf("unexpected answer %q", rows)
+	} else if lack > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("commits wait: of the replicas outside of %s, %d too few follow. To go on without: %s", r.Cluster, lack, goOn(max(0, t.Synchronous-lack))))
 	}
 	rows, err = query(ctx, pods, r.Master, `SELECT application_name, client_addr, state, sync_state,
 coalesce(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), replay_lsn)::bigint, 0), coalesce(extract(epoch FROM replay_lag), 0) FROM pg_stat_replication`)
