@@ -95,14 +95,15 @@ func Promote(ctx context.Context, pods Pods, t *Topology, cluster string, opts O
 		return nil, err
 	}
 	p.opts.Say("epoch %d: the master of %s may not accept writes any more", result.Epoch, from)
-	positions, err := p.detach(ctx, result.Epoch, from)
+	positions, released, err := p.detach(ctx, result.Epoch, from)
 	if err != nil {
 		return nil, err
 	}
 	if !result.Retired {
-		p.opts.Say("waiting for %s: by then the old master has noticed that nobody votes for it, wherever it is", opts.Fence)
+		rest := max(0, time.Until(released.Add(opts.Fence)))
+		p.opts.Say("waiting for %s: by then the old master has noticed that nobody votes for it, wherever it is", rest.Round(time.Second))
 		select {
-		case <-time.After(opts.Fence):
+		case <-time.After(rest):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -182,10 +183,16 @@ func (p *promoter) retire(ctx context.Context, master Pod, result *Promotion) {
 }
 
 // detach makes all replicas let go of the old master, and returns how far they are.
-// Those of the old master's own cluster need not answer: it doesn't count on them.
-func (p *promoter) detach(ctx context.Context, epoch int, from string) (map[Pod]*Position, error) {
-	positions := map[Pod]*Position{}
-	for _, cluster := range p.clusters() {
+// Those of the old master's own cluster come last and need not answer: it doesn't
+// count on them. released is when the others had let go.
+func (p *promoter) detach(ctx context.Context, epoch int, from string) (positions map[Pod]*Position, released time.Time, err error) {
+	positions = map[Pod]*Position{}
+	clusters := slices.DeleteFunc(p.clusters(), func(name string) bool { return name == from })
+	if _, ok := p.topology.Placement[from]; ok {
+		clusters = append(clusters, from)
+	}
+	released = time.Now()
+	for _, cluster := range clusters {
 		deadline := time.Now().Add(patience)
 		if cluster == from {
 			deadline = time.Now()
@@ -196,19 +203,22 @@ func (p *promoter) detach(ctx context.Context, epoch int, from string) (map[Pod]
 				break
 			}
 			if ctx.Err() != nil {
-				return nil, ctx.Err()
+				return nil, released, ctx.Err()
 			}
 			if time.Now().After(deadline) {
 				if cluster != from && !p.opts.Force {
-					return nil, fmt.Errorf("cluster %q: replicas that don't answer may still follow the old master: %w; run this again, or with --force if you know that the old master is off for good", cluster, err)
+					return nil, released, fmt.Errorf("cluster %q: replicas that don't answer may still follow the old master: %w; run this again, or with --force if you know that the old master is off for good", cluster, err)
 				}
 				p.opts.Say("cluster %q: %v", cluster, err)
 				break
 			}
 			time.Sleep(time.Second)
 		}
+		if cluster != from {
+			released = time.Now()
+		}
 	}
-	return positions, nil
+	return positions, released, nil
 }
 
 func (p *promoter) detachCluster(ctx context.Context, cluster string, epoch int, positions map[Pod]*Position) error {
