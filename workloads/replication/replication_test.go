@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestLSN(t *testing.T) {
@@ -109,6 +110,30 @@ func (f fake) Exec(_ context.Context, pod Pod, stdin string, args ...string) (st
 		}
 	}
 	return "", fmt.Errorf("unexpected: %s %s %q", pod, stdin, args)
+}
+
+// lost is a fake whose cluster london answers nobody, after a while.
+type lost struct {
+	fake
+	after time.Duration
+}
+
+func (l lost) List(ctx context.Context, cluster, app string) ([]Pod, error) {
+	if cluster == "london" {
+		time.Sleep(l.after)
+	}
+	return l.fake.List(ctx, cluster, app)
+}
+
+// The time that the lost cluster takes not to answer is part of the wait for its
+// master's end.
+func TestDetachAsksTheLostLast(t *testing.T) {
+	pods := lost{fake{pods: map[string][]Pod{"paris psql-replica": {}, "frankfurt psql-replica": {}}}, 200 * time.Millisecond}
+	p := promoter{pods: pods, to: "frankfurt", topology: &Topology{Placement: map[string]int{"frankfurt": 4, "london": 2, "paris": 1}}, opts: Options{Say: t.Logf}}
+	_, released, err := p.detach(t.Context(), 2, "london")
+	if took := time.Since(released); err != nil || took < pods.after {
+		t.Errorf("%v, %s after the others had let go, want at least %s", err, took, pods.after)
+	}
 }
 
 func TestStatus(t *testing.T) {
