@@ -28,6 +28,16 @@ type Topology struct {
 	Synchronous int `json:"synchronous"`
 }
 
+// abroad is how many replicas there are to be outside of a cluster.
+func (t *Topology) abroad(cluster string) (n int) {
+	for name, replicas := range t.Placement {
+		if name != cluster {
+			n += replicas
+		}
+	}
+	return n
+}
+
 // Settings is the ConfigMap, in every cluster, and TopologyKey its key with the
 // Topology.
 const (

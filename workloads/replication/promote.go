@@ -267,17 +267,9 @@ func (p *promoter) best(positions map[Pod]*Position, result *Promotion) error {
 		return errors.New("no replica answers, so there are no data to promote: bring one back, and run this again")
 	}
 	// Synchronous commits wait for replicas of other clusters, if there are any.
-	foreign := 0
-	for cluster, n := range p.topology.Placement {
-		if cluster != result.From {
-			foreign += n
-		}
-	}
-	result.Confirmed = p.topology.Synchronous > 0 && foreign > 0
-	for cluster, n := range p.topology.Placement {
-		if cluster != p.to && n > 0 {
-			result.Waits = p.topology.Synchronous
-		}
+	result.Confirmed = p.topology.Synchronous > 0 && p.topology.abroad(result.From) > 0
+	if p.topology.abroad(p.to) > 0 {
+		result.Waits = p.topology.Synchronous
 	}
 	for pod := range positions {
 		if pod.Cluster != p.to {
