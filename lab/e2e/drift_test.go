@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -124,6 +125,10 @@ func (l *lab) killAt(name string, reached func() bool) {
 	defer cancel()
 	cmd := l.stack.Command(ctx, "up", "--yes", "--skip-preview", "--non-interactive", "--color", "never")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	// What pulumi has started may outlive it, and has its output.
+	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
 		l.Fatal(err)
 	}
@@ -132,7 +137,7 @@ func (l *lab) killAt(name string, reached func() bool) {
 	for !reached() {
 		select {
 		case err := <-ended:
-			l.Fatalf("pulumi up ended before the point %q: %v", name, err)
+			l.Fatalf("pulumi up ended before the point %q: %v\n%s", name, err, tail(out.String(), 60))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
+	"hybrid/lab/lock"
 	"hybrid/lab/plugins/provider"
 	"hybrid/lab/vm"
 )
@@ -16,6 +18,13 @@ const cleanupTime = 30 * time.Second
 
 // create makes an object and what it has of containers.
 func (c *Cloud) create(call *provider.Call, token string, t *Type, in Props) (string, Props, error) {
+	// The plugin of an engine that was killed goes on with what is under way. What it
+	// makes must be there to be found below, not come afterwards.
+	unlock, err := lock.Take("create-" + url.PathEscape(token+" "+call.URN.Name()))
+	if err != nil {
+		return "", nil, err
+	}
+	defer unlock()
 	if err := c.clearOrphans(call, token, string(call.URN)); err != nil {
 		return "", nil, fmt.Errorf("clearing what an interrupted deployment left: %w", err)
 	}
@@ -23,7 +32,7 @@ func (c *Cloud) create(call *provider.Call, token string, t *Type, in Props) (st
 	if t.Network != nil || t.Machine != nil {
 		o.Phase = Creating
 	}
-	err := c.store.Update(func(s *State) error {
+	err = c.store.Update(func(s *State) error {
 		in := t.ready(call.Config, in)
 		if err := c.resolve(s, t, in); err != nil {
 			return err

@@ -13,7 +13,8 @@
 // the engine dies between a Create and the record of its ID, the object is
 // there and the stack doesn't know it. The engine will create the same URN
 // again; Create then first deletes what the URN has made and the engine has
-// never shown to know. The engine shows that by asking to diff, read, update
+// never shown to know. It waits until the plugin of the engine that died, which goes on
+// for some seconds, is done with that URN. The engine shows that by asking to diff, read, update
 // or delete an ID, or by creating something that refers to it. An orphan in
 // the way of a Delete is deleted likewise. What is left when nothing is
 // created and nothing of it is deleted, such as a lone address after an

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,6 +88,34 @@ func TestKilledNetwork(t *testing.T) {
 	args := m{"vpcId": vpc, "cidrBlock": "10.20.0.0/24"}
 	kill(e, "CreateNetwork", func() { _, _, _ = e.Try(subnetType, "subnet", args) })
 	e.Make(subnetType, "subnet", args)
+	if n := e.Objects(subnetType); n != 1 || e.Host.Networks() != 1 {
+		t.Errorf("%d subnets and %d networks after another up; want 1 each", n, e.Host.Networks())
+	}
+}
+
+// The engine was killed, and its plugin still makes what the next one's has to clear.
+func TestCreateGoesOn(t *testing.T) {
+	e := engine(t)
+	vpc, _ := e.Make(vpcType, "vpc", m{"cidrBlock": "10.20.0.0/24"})
+	args := m{"vpcId": vpc, "cidrBlock": "10.20.0.0/24"}
+	begun, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var first sync.Once
+	e.Host.Before = func(_ context.Context, op, _ string) error {
+		if op == "CreateNetwork" {
+			first.Do(func() { close(begun); <-goOn })
+		}
+		return nil
+	}
+	former := e.Former()
+	go func() {
+		defer close(ended)
+		_, _, _ = former.Try(subnetType, "subnet", args)
+	}()
+	<-begun
+	e.Restart()
+	time.AfterFunc(100*time.Millisecond, func() { close(goOn) })
+	e.Make(subnetType, "subnet", args)
+	<-ended
 	if n := e.Objects(subnetType); n != 1 || e.Host.Networks() != 1 {
 		t.Errorf("%d subnets and %d networks after another up; want 1 each", n, e.Host.Networks())
 	}

@@ -45,6 +45,7 @@ type known struct {
 func New(t *testing.T, makeCloud func() *cloud.Cloud, serve func(*cloud.Cloud) *provider.Package, config map[string]any) *Engine {
 	t.Helper()
 	t.Setenv(provider.StackVariable, Stack)
+	t.Setenv("HYBRID_LAB_STATE", t.TempDir()) // with its locks
 	e := &Engine{T: t, Host: NewHypervisor(), Dir: t.TempDir(), make: makeCloud, serve: serve, config: config, known: map[string]known{}}
 	e.Restart()
 	return e
@@ -61,6 +62,14 @@ func (e *Engine) Restart() {
 	if _, err := e.Provider.Configure(e.Context(), plugin.ConfigureRequest{Inputs: provider.From(e.config)}); err != nil {
 		e.Fatal(err)
 	}
+}
+
+// Former is the engine as it is now, with its plugin: it goes on beside the one that
+// Restart makes.
+func (e *Engine) Former() *Engine {
+	former := *e
+	former.known = maps.Clone(e.known)
+	return &former
 }
 
 // URN returns that of a resource of the tests' stack.
