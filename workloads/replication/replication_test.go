@@ -146,7 +146,7 @@ func TestStatus(t *testing.T) {
 		answers: map[string]string{
 			"witness FROM state":         "2|frankfurt|t|77|0/10|2026-01-01 00:00:00 UTC|3\n",
 			"master pg_is_in_recovery":   "0/2000|t|1\n",
-			"master pg_stat_replication": "frankfurt|10.3|streaming|quorum|16|0.0125\nfrankfurt|10.9|streaming|async|0|0\n",
+			"master application_name":    "frankfurt|10.3|streaming|quorum|16|0.0125\nfrankfurt|10.9|streaming|async|0|0\n",
 		},
 	}
 	r, err := Status(t.Context(), f, &Topology{Master: "london", Witness: "america", Placement: map[string]int{"frankfurt": 4, "london": 2}, Synchronous: 1})
