@@ -144,9 +144,9 @@ func TestStatus(t *testing.T) {
 			"frankfurt psql-replica": {{"frankfurt", "a", "frankfurt-2", "10.3"}, {"frankfurt", "b", "frankfurt-2", "10.4"}},
 		},
 		answers: map[string]string{
-			"witness FROM state":         "2|frankfurt|t|77|0/10|2026-01-01 00:00:00 UTC|3\n",
-			"master pg_is_in_recovery":   "0/2000|t|1\n",
-			"master application_name":    "frankfurt|10.3|streaming|quorum|16|0.0125\nfrankfurt|10.9|streaming|async|0|0\n",
+			"witness FROM state":       "2|frankfurt|t|77|0/10|2026-01-01 00:00:00 UTC|3\n",
+			"master pg_is_in_recovery": "0/2000|t|1\n",
+			"master application_name":  "frankfurt|10.3|streaming|quorum|16|0.0125\nfrankfurt|10.9|streaming|async|0|0\n",
 		},
 	}
 	r, err := Status(t.Context(), f, &Topology{Master: "london", Witness: "america", Placement: map[string]int{"frankfurt": 4, "london": 2}, Synchronous: 1})
