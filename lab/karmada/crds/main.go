@@ -14,17 +14,20 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// packages are the API groups that are custom resources of the control plane.
-// Karmada's others, cluster and search, have API servers of their own.
-var packages = []string{
-	"github.com/karmada-io/karmada/pkg/apis/apps/...",
-	"github.com/karmada-io/karmada/pkg/apis/autoscaling/...",
-	"github.com/karmada-io/karmada/pkg/apis/config/...",
-	"github.com/karmada-io/karmada/pkg/apis/networking/...",
-	"github.com/karmada-io/karmada/pkg/apis/policy/...",
-	"github.com/karmada-io/karmada/pkg/apis/remedy/...",
-	"github.com/karmada-io/karmada/pkg/apis/work/...",
-	mcs,
+// apis is where Karmada's API types are, and groups those that are custom resources
+// of the control plane. Karmada's others, cluster and search, have API servers of
+// their own.
+const apis = "github.com/karmada-io/karmada/pkg/apis/"
+
+var groups = []string{"apps", "autoscaling", "config", "networking", "policy", "remedy", "work"}
+
+// packages are all whose types are generated from.
+func packages() []string {
+	all := []string{mcs}
+	for _, group := range groups {
+		all = append(all, apis+group+"/...")
+	}
+	return all
 }
 
 // mcs are the types of the Kubernetes project's multi-cluster services, which
@@ -75,7 +78,7 @@ func generate(dir string) error {
 	// Without descriptions they are a third of the size: they are sent to an API
 	// server and kept in the stack's state.
 	args := []string{"tool", "controller-gen", "crd:maxDescLen=0", "output:crd:dir=" + dir}
-	for _, p := range packages {
+	for _, p := range packages() {
 		args = append(args, "paths="+p)
 	}
 	cmd := exec.Command("go", args...)
