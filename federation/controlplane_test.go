@@ -43,8 +43,16 @@ func TestPrograms(t *testing.T) {
 			}
 		}
 		// A reboot starts all at once: who comes too early waits.
-		if waits := len(list(spec, "initContainers")); (waits == 1) != (name != "etcd") {
-			t.Errorf("%s has %d init containers", name, waits)
+		waiters := list(spec, "initContainers")
+		if (len(waiters) == 1) != (name != "etcd") {
+			t.Errorf("%s has %d init containers", name, len(waiters))
+		}
+		for _, c := range waiters {
+			command := strings.Join(texts(c, "command"), " ")
+			if mounts := list(c, "volumeMounts"); len(mounts) != 1 || text(mounts[0], "subPath") != "ca.crt" ||
+				!strings.Contains(command, "curl -sSf --cacert "+text(mounts[0], "mountPath")+" ") {
+				t.Errorf("%s is waited for by %q with %v: want it verified by the authority's certificate, and no key there", name, command, mounts)
+			}
 		}
 	}
 	if got := text(container(t, r, "karmada-apiserver"), "image"); got != "registry.k8s.io/kube-apiserver:v1.35.4" {
@@ -69,9 +77,9 @@ func TestFiles(t *testing.T) {
 		"etcd":                         {"ca.crt", "tls.crt", "tls.key"},
 		"karmada-aggregated-apiserver": {"ca.crt", "etcd.crt", "etcd.key", "kubeconfig", "tls.crt", "tls.key"},
 		"kube-controller-manager":      {"accounts.key", "ca.crt", "kubeconfig"},
-		"karmada-controller-manager":   {"kubeconfig"},
-		"karmada-scheduler":            {"kubeconfig"},
-		"karmada-webhook":              {"kubeconfig", "tls.crt", "tls.key"},
+		"karmada-controller-manager":   {"ca.crt", "kubeconfig"},
+		"karmada-scheduler":            {"ca.crt", "kubeconfig"},
+		"karmada-webhook":              {"ca.crt", "kubeconfig", "tls.crt", "tls.key"},
 		"karmada-apiserver": {
 			"accounts.key", "accounts.pub", "authentication.yaml", "ca.crt", "etcd.crt", "etcd.key",
 			"front-proxy-ca.crt", "front-proxy.crt", "front-proxy.key", "tls.crt", "tls.key", "tokens.csv",

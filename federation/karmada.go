@@ -19,7 +19,7 @@ const controllerManagerName = "karmada-controller-manager"
 // when it has not answered for GraceSeconds, and again at the next question. A dead
 // connection is noticed after 10 s (by default 45 s), and a new one to where packets
 // vanish is given up after 7 s (by default Karmada's own 30 s): so a dead member is
-// NotReady after about 35 s.
+// NotReady after 35 s at the latest.
 //
 // Nothing is moved away from a member that is not Ready (feature Failover is off, as
 // is the default): that would make a second master of the database.
@@ -55,7 +55,7 @@ func (b *builder) scheduler(needs []pulumi.Resource) (running, error) {
 // karmadaController adds what Karmada's controllers have in common.
 func (b *builder) karmadaController(p part) part {
 	p.command = append(p.command, "--kubeconfig="+files+"/kubeconfig", b.elects())
-	p.secret = pulumi.StringMap{"kubeconfig": b.inside}
+	p.secret = pulumi.StringMap{"kubeconfig": b.inside, "ca.crt": b.pki.authority.cert}
 	p.certificates = []pulumi.StringOutput{b.pki.authority.cert, b.pki.admin.cert}
 	p.waits = []string{apiServerURL + "/readyz"}
 	p.alone = true

@@ -256,13 +256,18 @@ func (p part) volume() corev1.VolumeArgs {
 }
 
 // waiter runs before a program. Without it the program would end, and be started
-// again after ever longer pauses. It trusts nobody: it only waits.
+// again after ever longer pauses. Of the program's files it has only who signs
+// certificates.
 func (b *builder) waiter(urls []string) corev1.ContainerArgs {
-	script := fmt.Sprintf("for url in %s; do\n\tuntil curl -skf -m 5 -o /dev/null $url; do sleep 1; done\ndone", strings.Join(urls, " "))
+	const authority = files + "/ca.crt"
+	script := fmt.Sprintf("for url in %s; do\n\tuntil curl -sSf --cacert %s -m 5 -o /dev/null $url; do sleep 1; done\ndone", strings.Join(urls, " "), authority)
 	return corev1.ContainerArgs{
 		Name: pulumi.String("wait"), Image: pulumi.String(b.args.ToolsImage),
 		Command:         pulumi.ToStringArray([]string{"/bin/sh", "-c", script}),
 		SecurityContext: confined(),
+		VolumeMounts: corev1.VolumeMountArray{corev1.VolumeMountArgs{
+			Name: pulumi.String("files"), MountPath: pulumi.String(authority), SubPath: pulumi.String("ca.crt"), ReadOnly: pulumi.Bool(true),
+		}},
 	}
 }
 

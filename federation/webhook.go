@@ -25,7 +25,7 @@ func (b *builder) webhook(needs []pulumi.Resource) (running, error) {
 			"--cert-dir=" + files, // tls.crt and tls.key
 		},
 		secret: pulumi.StringMap{
-			"kubeconfig": b.inside, "tls.crt": b.pki.webhook.cert, "tls.key": b.pki.webhook.key,
+			"kubeconfig": b.inside, "ca.crt": b.pki.authority.cert, "tls.crt": b.pki.webhook.cert, "tls.key": b.pki.webhook.key,
 		},
 		certificates: []pulumi.StringOutput{b.pki.authority.cert, b.pki.webhook.cert, b.pki.admin.cert},
 		probes:       probes{scheme: "HTTPS", port: webhookPort, live: "/readyz/", ready: "/readyz/"},
