@@ -18,6 +18,9 @@ var launch string
 //go:embed scripts/reconnect.sh
 var reconnect string
 
+//go:embed scripts/addressed.sh
+var addressed string
+
 // meetings is where containers find the settings.
 const meetings = "/mesh"
 
@@ -30,6 +33,10 @@ func (x *member) weave(needs []pulumi.Resource) (err error) {
 	var before corev1.ContainerArray
 	if x.args.InitContainer {
 		before = corev1.ContainerArray{x.installer()}
+	}
+	containers := corev1.ContainerArray{x.peer()}
+	if !x.host() { // which is called by the others
+		containers = append(containers, x.reconnector())
 	}
 	x.daemonSet, err = v1.NewDaemonSet(x.ctx, x.named(Name), &v1.DaemonSetArgs{
 		Metadata: metadata(Name),
@@ -46,7 +53,7 @@ func (x *member) weave(needs []pulumi.Resource) (err error) {
 				},
 				Spec: corev1.PodSpecArgs{
 					InitContainers: before,
-					Containers:     corev1.ContainerArray{x.peer(), x.reconnector()},
+					Containers:     containers,
 					Volumes:        volumes(),
 					// It is the network of the others.
 					HostNetwork: pulumi.Bool(true),
@@ -94,6 +101,13 @@ func (x *member) peer() corev1.ContainerArgs {
 		ReadinessProbe: corev1.ProbeArgs{
 			HttpGet:       corev1.HTTPGetActionArgs{Host: pulumi.String("127.0.0.1"), Path: pulumi.String("/status"), Port: pulumi.Int(6784)},
 			PeriodSeconds: pulumi.Int(3),
+		},
+		// Weave Net asks for this node's own address once, when it starts. When it
+		// couldn't have one then, since who was to give it had just gone, it must
+		// start anew; but not while the ring itself isn't there yet.
+		LivenessProbe: corev1.ProbeArgs{
+			Exec:          corev1.ExecActionArgs{Command: shell(addressed)},
+			PeriodSeconds: pulumi.Int(15), TimeoutSeconds: pulumi.Int(10), FailureThreshold: pulumi.Int(2),
 		},
 		Resources:       corev1.ResourceRequirementsArgs{Requests: pulumi.StringMap{"cpu": pulumi.String("50m")}},
 		SecurityContext: corev1.SecurityContextArgs{Privileged: pulumi.Bool(true)},

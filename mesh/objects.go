@@ -26,7 +26,7 @@ const (
 	secretName = "weave-passwd"
 	// The ConfigMap with what a peer needs to find the others.
 	settingsName = "weave-mesh"
-	// Keys of that.
+	// Keys of that. The meeting points are lines of address and node name.
 	settingsInit     = "ipalloc-init"
 	settingsMeetings = "meeting-points"
 )
@@ -90,13 +90,13 @@ func (x *member) settings() pulumi.StringMapInput {
 	meetings := pulumi.StringArray{}
 	for _, c := range clusters {
 		for _, n := range c.Nodes {
-			meetings = append(meetings, n.PublicAddress)
+			meetings = append(meetings, pulumi.Sprintf("%s %s\n", n.PublicAddress, n.Name))
 		}
 	}
 	return pulumi.StringMap{
 		settingsInit: pulumi.String(init),
 		settingsMeetings: meetings.ToStringArrayOutput().ApplyT(func(all []string) string {
-			return strings.Join(all, "\n")
+			return strings.Join(all, "")
 		}).(pulumi.StringOutput),
 	}
 }

@@ -25,7 +25,12 @@ func node(t *testing.T, edits ...string) *scripttest.Machine {
 		}
 		m.File("weave/"+name, strings.NewReplacer(edits...).Replace(string(text)))
 	}
-	m.Program("curl", `for url; do :; done; case $url in *6784/status*|*6784/peer/*) cat `+m.Dir+`/weave/${url##*/} 2>/dev/null;; *) exit 7;; esac; true`)
+	m.Program("curl", `cd `+m.Dir+`/weave; for url; do :; done
+case "$* " in
+*"DELETE "*/peer/*) sed "/^${url##*/}(/d" ipam >next && mv next ipam ;;
+*6784/status*) cat ${url##*/} 2>/dev/null || exit 22 ;;
+*) exit 7 ;;
+esac`)
 	return m
 }
 
@@ -42,7 +47,7 @@ func TestScriptsAreShell(t *testing.T) {
 	for _, name := range []string{"admission", "peer", "up"} {
 		scripttest.Check(t, name, composed(t, name, map[string]string{"X": "it's\n$(two) lines"}))
 	}
-	for name, text := range map[string]string{"launch": launch, "reconnect": reconnect} {
+	for name, text := range map[string]string{"launch": launch, "reconnect": reconnect, "addressed": addressed} {
 		cmd := exec.Command("sh", "-n")
 		cmd.Stdin = strings.NewReader(text)
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -54,17 +59,18 @@ func TestScriptsAreShell(t *testing.T) {
 // All meeting points go to Weave Net, each as an argument of its own; and a host
 // that finds the others running does not seed a second ring.
 func TestLaunch(t *testing.T) {
+	const points = "192.0.2.1 paris-1\n192.0.2.2 paris-2\n"
 	for _, c := range []struct{ points, init, connected, want string }{
-		{"192.0.2.1\n192.0.2.2", "observer", "0.0", "observer <192.0.2.1> <192.0.2.2>"},
-		{"192.0.2.1\n192.0.2.2", "consensus=2", "0.000000\n0.000000", "consensus=2 <192.0.2.1> <192.0.2.2>"},
-		{"192.0.2.1\n192.0.2.2", "consensus=2", "0.000000\n0.000371", "observer <192.0.2.1> <192.0.2.2>"},
+		{points, "observer", "0.0", "observer <192.0.2.1> <192.0.2.2>"},
+		{points, "consensus=2", "0.000000\n0.000000", "consensus=2"},
+		{points, "consensus=2", "0.000000\n0.000371", "observer <192.0.2.1> <192.0.2.2>"},
 		{"", "consensus=2", "0.1", "consensus=2"},
 	} {
 		m := scripttest.New(t)
 		m.File("mesh/meeting-points", c.points)
 		m.File("launch.sh", "#!/bin/sh\nprintf %s \"$IPALLOC_INIT\"\nfor a; do printf \" <$a>\"; done\n")
 		// The API answers the second time.
-		m.Program("curl", `case $* in *livez*) [ -e `+m.Dir+`/tried ] || { touch `+m.Dir+`/tried; exit 7; } ;; *) printf '`+c.connected+`\n' ;; esac`)
+		m.Program("curl", `case $* in *livez*) case $* in *"--cacert "*) ;; *) exit 60;; esac; [ -e `+m.Dir+`/tried ] || { touch `+m.Dir+`/tried; exit 7; } ;; *) printf '`+c.connected+`\n' ;; esac`)
 		text := strings.NewReplacer("/mesh/", m.Dir+"/mesh/", "/home/weave/launch.sh", m.Dir+"/launch.sh").Replace(launch)
 		cmd := exec.Command("sh", "-c", text)
 		cmd.Env = []string{"PATH=" + m.Dir + "/bin", "KUBERNETES_SERVICE_HOST=10.96.0.1", "KUBERNETES_SERVICE_PORT=443", "IPALLOC_INIT=" + c.init}
@@ -75,11 +81,11 @@ func TestLaunch(t *testing.T) {
 	}
 }
 
-// replace would make Weave Net forget all others.
+// Only those that are missing are offered; replace would make Weave Net forget all
+// others.
 func TestReconnect(t *testing.T) {
-	m := scripttest.New(t)
-	m.File("mesh/meeting-points", "192.0.2.1\n192.0.2.2")
-	m.Program("curl", "")
+	m := node(t, "established encrypted   sleeve 0a:31:99:00:00:02(london-2)", "retrying    EOF 0a:31:99:00:00:02(london-2)")
+	m.File("mesh/meeting-points", "192.0.2.1 america-1\n192.0.2.2 london-2\n192.0.2.3 paris-1\n")
 	m.Program("sleep", `[ ! -e `+m.Dir+`/slept ] && touch `+m.Dir+`/slept`) // once
 	cmd := exec.Command("sh", "-c", strings.ReplaceAll(reconnect, "/mesh/", m.Dir+"/mesh/"))
 	cmd.Env = []string{"PATH=" + m.Dir + "/bin"}
@@ -88,13 +94,42 @@ func TestReconnect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"-d peer=192.0.2.1 http://127.0.0.1:6784/connect", "-d peer=192.0.2.2 http://127.0.0.1:6784/connect"} {
-		if !strings.Contains(string(calls), want) {
-			t.Errorf("called:\n%s\nwant %s", calls, want)
+	var offered []string
+	for line := range strings.Lines(string(calls)) {
+		if _, what, ok := strings.Cut(line, " -d "); ok {
+			offered = append(offered, strings.TrimSpace(what))
 		}
 	}
-	if strings.Contains(string(calls), "replace") {
-		t.Errorf("called:\n%s", calls)
+	want := []string{"peer=192.0.2.2 http://127.0.0.1:6784/connect", "peer=192.0.2.3 http://127.0.0.1:6784/connect"}
+	if !slices.Equal(offered, want) {
+		t.Errorf("offered %q, want %q", offered, want)
+	}
+}
+
+// A peer that has nothing to have an address from is not restarted.
+func TestAddressed(t *testing.T) {
+	for name, c := range map[string]struct {
+		ring, address string
+		want          bool
+	}{
+		"addressed":      {"ready", "    inet 10.32.0.1/12 brd 10.47.255.255 scope global weave", true},
+		"without":        {"ready", "", false},
+		"ring not there": {"awaiting consensus (quorum: 2, known: 1)", "", true},
+	} {
+		m := node(t, "Status: ready", "Status: "+c.ring)
+		m.Program("ip", "echo '"+c.address+"'")
+		cmd := exec.Command("sh", "-c", addressed)
+		cmd.Env = []string{"PATH=" + m.Dir + "/bin"}
+		if err := cmd.Run(); (err == nil) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	m := node(t)
+	m.Program("curl", "exit 7")
+	cmd := exec.Command("sh", "-c", addressed)
+	cmd.Env = []string{"PATH=" + m.Dir + "/bin"}
+	if err := cmd.Run(); err != nil {
+		t.Errorf("a peer that doesn't answer yet: %v", err)
 	}
 }
 
@@ -166,6 +201,15 @@ func TestUpReclaims(t *testing.T) {
 		}
 		scripttest.Called(t, slices.DeleteFunc(calls, func(c string) bool { return !strings.Contains(c, "DELETE") }), want...)
 	}
+	// A peer that is away at that moment is no replaced one: nobody else has its name.
+	m := node(t)
+	m.Program("curl", `cd `+m.Dir+`/weave; for url; do :; done
+case $url in */ipam) cat ipam; sed '/london-2/s/$/- unreachable!/' ipam >next && mv next ipam ;; *) cat ${url##*/} ;; esac`)
+	if _, stderr, calls, err := m.Run(composed(t, "up", map[string]string{
+		"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": "yes", "MACHINES": "", "GENERATION": "",
+	}), "mesh-up", "create"); err != nil || strings.Contains(fmt.Sprint(calls), "DELETE") {
+		t.Errorf("%v: %s %v", err, stderr, calls)
+	}
 }
 
 func TestAdmission(t *testing.T) {
@@ -183,12 +227,37 @@ func TestAdmission(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v: %s", err, stderr)
 	}
-	scripttest.Called(t, calls, "curl -s -m 5 http://127.0.0.1:6784/status/peers", "curl -s -m 5 http://127.0.0.1:6784/status/ipam",
-		"curl -s -m 5 -f -X DELETE http://127.0.0.1:6784/peer/ce:00:00:00:00:01", "curl -s -m 5 -f -X DELETE http://127.0.0.1:6784/peer/ce:00:00:00:00:02")
+	const look, ipam = "curl -sf -m 5 http://127.0.0.1:6784/status/peers", "curl -sf -m 5 http://127.0.0.1:6784/status/ipam"
+	scripttest.Called(t, calls, look, ipam,
+		"curl -sf -m 5 -X DELETE http://127.0.0.1:6784/peer/ce:00:00:00:00:01", "curl -sf -m 5 -X DELETE http://127.0.0.1:6784/peer/ce:00:00:00:00:02",
+		look, ipam)
 
 	// A living peer keeps its addresses.
 	_, stderr, calls, err = node(t).Run(composed(t, "admission", map[string]string{"CLUSTER": "london"}), "mesh-admission", "delete")
 	if err == nil || !strings.Contains(stderr, "peers of london are still in the mesh") || strings.Contains(fmt.Sprint(calls), "DELETE") {
+		t.Errorf("found %v: %s", err, stderr)
+	}
+	// Nor does one that owns addresses, and is just not among the peers.
+	_, stderr, calls, err = node(t, "12.5% of total) - unreachable!", "12.5% of total) ").Run(composed(t, "admission", params), "mesh-admission", "delete")
+	if err == nil || !strings.Contains(stderr, "peers of paris are still in the mesh") || strings.Contains(fmt.Sprint(calls), "DELETE") {
+		t.Errorf("found %v: %s", err, stderr)
+	}
+	// What can't be asked is not done.
+	for _, file := range []string{"peers", "ipam"} {
+		m := node(t)
+		if err := os.Remove(m.Dir + "/weave/" + file); err != nil {
+			t.Fatal(err)
+		}
+		_, stderr, calls, err = m.Run(composed(t, "admission", params), "mesh-admission", "delete")
+		if err == nil || !strings.Contains(stderr, "Weave Net does not answer") || strings.Contains(fmt.Sprint(calls), "DELETE") {
+			t.Errorf("without %s: found %v: %s", file, err, stderr)
+		}
+	}
+	// What isn't taken over is told.
+	m := node(t)
+	m.Program("curl", `for url; do :; done; cat `+m.Dir+`/weave/${url##*/} 2>/dev/null`)
+	if _, stderr, _, err = m.Run(composed(t, "admission", params), "mesh-admission", "delete"); err == nil ||
+		!strings.Contains(stderr, "did not take over the addresses of ce:00:00:00:00:01 ce:00:00:00:00:02") {
 		t.Errorf("found %v: %s", err, stderr)
 	}
 }

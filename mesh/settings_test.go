@@ -80,9 +80,9 @@ func TestRingSettings(t *testing.T) {
 	for cluster, want := range map[string]map[resource.PropertyKey]string{
 		// A lone peer must not seed: a majority of all three must be there.
 		// It meets the others when it is made anew: then it must not seed again.
-		"america": {"ipalloc-init": "consensus=3", "meeting-points": "192.0.108.1\n192.0.108.2"},
+		"america": {"ipalloc-init": "consensus=3", "meeting-points": "192.0.108.1 london-1\n192.0.108.2 london-2\n"},
 		// Never seeds; and all of the host's nodes, by public address.
-		"london": {"ipalloc-init": "observer", "meeting-points": "192.0.97.1\n192.0.97.2\n192.0.97.3"},
+		"london": {"ipalloc-init": "observer", "meeting-points": "192.0.97.1 america-1\n192.0.97.2 america-2\n192.0.97.3 america-3\n"},
 	} {
 		data := object(r.Find(t, cluster+"-weave-mesh").Inputs["data"])
 		for key, value := range want {
@@ -95,7 +95,7 @@ func TestRingSettings(t *testing.T) {
 
 func TestPods(t *testing.T) {
 	r := world{workers: three}.make(t)
-	for cluster, containers := range map[string][]string{"america": {"weave", "reconnect"}, "london": {"weave", "reconnect"}} {
+	for cluster, containers := range map[string][]string{"america": {"weave"}, "london": {"weave", "reconnect"}} {
 		spec := daemonSet(t, r, cluster)
 		var names []string
 		for _, c := range open(spec["containers"]).ArrayValue() {
@@ -128,6 +128,17 @@ func TestPods(t *testing.T) {
 		}
 		if got := text(object(named(spec["volumes"], "weavedb")["hostPath"])["path"]); got != "/var/lib/weave" {
 			t.Errorf("%s: the peer's database is in %s", cluster, got)
+		}
+		if !open(object(peer["securityContext"])["privileged"]).BoolValue() {
+			t.Errorf("%s: the peer can't make its bridge", cluster)
+		}
+		if alive := plain(object(resource.NewProperty(peer), "livenessProbe", "exec")); !strings.Contains(alive, "ip -4 addr show dev weave") {
+			t.Errorf("%s: liveness %s: want a peer that has no address started anew", cluster, alive)
+		}
+		installer := named(spec["initContainers"], "weave-init")
+		if got := plain(resource.PropertyMap{"c": installer["command"]}); !strings.Contains(got, "/home/weave/init.sh") ||
+			text(named(installer["env"], "EXPECT_NPC")["value"]) != "0" || !open(object(installer["securityContext"])["privileged"]).BoolValue() {
+			t.Errorf("%s: the CNI plugin is installed by %v", cluster, installer)
 		}
 		probe := object(resource.NewProperty(peer), "readinessProbe", "httpGet")
 		if text(probe["host"]) != "127.0.0.1" || text(probe["path"]) != "/status" {

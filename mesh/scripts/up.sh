@@ -20,10 +20,12 @@ main() {
 }
 
 # reclaim takes over the addresses of peers that are gone and whose node is there,
-# as another peer: its machine has been replaced, for good.
+# as another peer: its machine has been replaced, for good. Both must be seen in one
+# look: a peer that is only away for a moment would lose what it goes on using.
 reclaim() {
 	ipam=$(weave /ipam)
 	for node in $NODES; do
+		printf '%s\n' "$ipam" | grep -v 'unreachable!$' | grep -q "($node) " || continue
 		printf '%s\n' "$ipam" | sed -n "s/^\\([^ (]*\\)($node) .* unreachable!\$/\\1/p"
 	done | while read -r peer; do
 		curl -sf -m 5 -X DELETE "http://127.0.0.1:6784/peer/$peer" >&2 || die "Weave Net did not take over the addresses of $peer"

@@ -83,14 +83,10 @@ expose() {
 	for cidr in $WEAVE_EXPOSE_IP; do control POST "/expose/$cidr"; done
 }
 
-# control insists: a peer that could not have an address when it started, because
-# the one to give it had just gone, must have it when it can.
+# control asks once, as the fork's launch.sh does: who can't have an address when it
+# starts stays without one.
 control() {
-	until answer=$(curl -sS --fail-with-body --connect-timeout 3 -X "$1" "http://$control$2"); do
-		echo "weaver: $1 $2 failed, will try again: $answer" >&2
-		sleep 1
-	done
-	printf '%s' "$answer"
+	curl -sS --fail-with-body --connect-timeout 3 -X "$1" "http://$control$2" || die "weaver: $1 $2 failed"
 }
 
 # run becomes weaver, so that weaver gets the signal when the pod shall end.
