@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -88,7 +89,7 @@ func services(l *lab) {
 			if err := l.coreDNS(p.cluster, []string{p.node}); err != nil {
 				return err
 			}
-			_, err := l.in(p, "getent hosts kubernetes.default.svc.cluster.local && curl -sk -m 5 -o /dev/null https://kubernetes.default.svc.cluster.local/livez")
+			_, err := l.in(p, "getent hosts kubernetes.default.svc.cluster.local && curl -s --cacert /var/run/secrets/kubernetes.io/serviceaccount/ca.crt -m 5 -o /dev/null https://kubernetes.default.svc.cluster.local/livez")
 			return err
 		})
 	}
@@ -160,6 +161,43 @@ func meshPorts(l *lab) {
 		if reachable(l.public(node), "6783") {
 			l.Errorf("the administrator reaches %s at the mesh's port", node)
 		}
+	}
+	datagrams(l, "london-2", "frankfurt-2")
+}
+
+// datagrams sends some to a node: from a node of another cluster, and from this
+// machine, which is none. UDP answers nobody: what has arrived is looked at there.
+func datagrams(l *lab, from, to string) {
+	const free, closed = 6784, 6785 // the mesh's port that sleeve leaves free, and its neighbor
+	for _, port := range []int{free, closed} {
+		l.run(to, fmt.Sprintf("sudo systemd-run --quiet --collect --unit=udp-%[1]d socat -u UDP-RECV:%[1]d OPEN:/run/udp-%[1]d,creat,trunc && until sudo ss -Hlun 'sport = %[1]d' | grep -q .; do sleep 0.1; done", port))
+		defer l.run(to, fmt.Sprintf("sudo systemctl stop udp-%[1]d; sudo rm -f /run/udp-%[1]d", port))
+	}
+	stranger, err := net.Dial("udp", net.JoinHostPort(l.public(to), fmt.Sprint(free)))
+	if err != nil {
+		l.Fatal(err)
+	}
+	defer stranger.Close()
+	if _, err := stranger.Write([]byte("stranger")); err != nil {
+		l.Fatal(err)
+	}
+	send := func(port int) {
+		l.run(from, fmt.Sprintf("echo peer | socat -u - UDP-SENDTO:%s:%d", l.public(to), port))
+	}
+	send(closed)
+	var got string
+	l.eventually(20*time.Second, func() error {
+		send(free) // last, so that the others would have come before
+		if got = l.run(to, fmt.Sprintf("sudo cat /run/udp-%d", free)); !strings.Contains(got, "peer") {
+			return fmt.Errorf("from %s to %s nothing arrives at port %d/udp", from, to, free)
+		}
+		return nil
+	})
+	if strings.Contains(got, "stranger") {
+		l.Errorf("a stranger reaches %s at port %d/udp", to, free)
+	}
+	if got := l.run(to, fmt.Sprintf("sudo cat /run/udp-%d", closed)); got != "" {
+		l.Errorf("%s reaches %s at port %d/udp: %q", from, to, closed, got)
 	}
 }
 

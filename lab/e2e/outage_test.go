@@ -32,15 +32,15 @@ func cutAndMend(l *lab, cluster string) {
 	pods := l.tools(want)
 	network := l.machines(cluster)[0].NetworkID
 	i := slices.IndexFunc(pods, func(p pod) bool { return p.cluster == cluster })
-	rest := slices.DeleteFunc(slices.Clone(pods), func(p pod) bool { return p.cluster == cluster })
+	others := slices.DeleteFunc(slices.Clone(pods), func(p pod) bool { return p.cluster == cluster })
 	if err := l.host.Cut(l.ctx, network); err != nil {
 		l.Fatal(err)
 	}
 	end := time.After(outage())
-	if err := l.ping(rest[0], pods[i]); err == nil {
+	if err := l.ping(others[0], pods[i]); err == nil {
 		l.Errorf("%s is cut off, and a pod there answers", cluster)
 	}
-	if err := l.pings(rest); err != nil {
+	if err := l.pings(others); err != nil {
 		l.Errorf("without %s: %v", cluster, err)
 	}
 	select {
@@ -58,12 +58,33 @@ func (l *lab) back(pods []pod, within time.Duration) {
 	l.Helper()
 	start := time.Now()
 	l.eventually(within, func() error { return l.pings(pods) })
-	fmt.Printf("--- all pairs are back after %s\n", time.Since(start).Round(100*time.Millisecond))
+	took := time.Since(start).Round(100 * time.Millisecond)
+	if took > within { // the last look may have begun in time
+		l.Errorf("all pairs are back after %s, want at most %s", took, within)
+	}
+	fmt.Printf("--- all pairs are back after %s\n", took)
 }
+
+// remaining are the clusters of want without some of their nodes.
+func remaining(without ...string) map[string][]string {
+	left := map[string][]string{}
+	for cluster, nodes := range want {
+		left[cluster] = slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return slices.Contains(without, n) })
+	}
+	return left
+}
+
+// heartbeat is how long peers may go on counting on one that is gone without a word:
+// Weave Net's heartbeat takes a minute.
+const heartbeat = 2 * time.Minute
 
 func hostDies(l *lab) {
 	pods := l.tools(want)
 	id, err := l.machine("america-1")
+	if err != nil {
+		l.Fatal(err)
+	}
+	frankfurt, err := l.machine("frankfurt-2")
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -83,6 +104,24 @@ func hostDies(l *lab) {
 	if err := l.ping(others[0], find(l, pods, "america-2")); err != nil {
 		l.Errorf("without the host's control plane: %v", err)
 	}
+	l.eventually(heartbeat, func() error { return l.without("america-1") })
+	// Who starts meanwhile meets the host's other node.
+	old, err := l.host.Exec(l.ctx, frankfurt, "pgrep", "-x", "weaver")
+	if err != nil {
+		l.Fatal(err)
+	}
+	if _, err := l.host.Exec(l.ctx, frankfurt, "kill", old); err != nil {
+		l.Fatal(err)
+	}
+	l.eventually(time.Minute, func() error {
+		if now, err := l.host.Exec(l.ctx, frankfurt, "pgrep", "-x", "weaver"); err != nil || now == old {
+			return fmt.Errorf("the peer on frankfurt-2 has not started anew: %q, %v", now, err)
+		}
+		return l.without("america-1")
+	})
+	if err := l.pings(others); err != nil {
+		l.Errorf("with a peer that has met the host's other node: %v", err)
+	}
 	if err := l.host.StartMachine(l.ctx, id); err != nil {
 		l.Fatal(err)
 	}
@@ -96,6 +135,34 @@ func hostDies(l *lab) {
 		l.Errorf("it was %s with %s, now it is %s with %s", before.Name, address, after.Name, l.bridge("america-1"))
 	}
 	l.back(l.tools(want), time.Minute)
+}
+
+// without checks that all nodes but one are connected to each other, and no more.
+func (l *lab) without(gone string) error {
+	left := remaining(gone)
+	var nodes []string
+	for _, names := range left {
+		nodes = append(nodes, names...)
+	}
+	for _, node := range nodes {
+		p, err := l.peer(node)
+		if err != nil {
+			return err
+		}
+		var connected []string
+		for _, c := range p.Connections {
+			connected = append(connected, c.Node)
+		}
+		for _, other := range nodes {
+			if other != node && !slices.Contains(connected, other) {
+				return fmt.Errorf("%s is connected to %v, not to %s; %v", node, connected, other, p.Failed)
+			}
+		}
+		if slices.Contains(connected, gone) {
+			return fmt.Errorf("%s still counts on %s", node, gone)
+		}
+	}
+	return nil
 }
 
 // bridge is a node's own address in the mesh.
@@ -119,6 +186,17 @@ func forgotten(l *lab) {
 	if err := l.cluster("frankfurt").CoreV1().Nodes().Delete(l.ctx, node, metav1.DeleteOptions{}); err != nil {
 		l.Fatal(err)
 	}
+	machine, err := l.machine("frankfurt-1")
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.eventually(time.Minute, func() error {
+		targets, err := l.host.Exec(l.ctx, machine, "curl", "-s", "-m", "5", "http://127.0.0.1:6784/status/targets")
+		if err == nil && strings.Contains(targets, l.public("america-1")) {
+			err = fmt.Errorf("frankfurt-1 has not forgotten america-1: this would prove nothing; its targets are %s", targets)
+		}
+		return err
+	})
 	network := l.machines("frankfurt")[0].NetworkID
 	if err := l.host.Cut(l.ctx, network); err != nil {
 		l.Fatal(err)
@@ -130,7 +208,7 @@ func forgotten(l *lab) {
 	if err := l.host.Mend(l.ctx, network); err != nil {
 		l.Fatal(err)
 	}
-	others := map[string][]string{"london": want["london"], "america": want["america"], "frankfurt": {"frankfurt-1"}}
+	others := remaining(node)
 	start := time.Now()
 	l.eventually(time.Minute, func() error {
 		p, err := l.peer("frankfurt-1")
@@ -150,7 +228,7 @@ func forgotten(l *lab) {
 	// The cluster collects a deleted node's pods after a minute or so. The new one
 	// finds that its peer has been struck off the ring, and joins it afresh; the old
 	// one would go on using addresses that are others' by now.
-	err := l.cluster("frankfurt").CoreV1().Pods("kube-system").DeleteCollection(l.ctx, metav1.DeleteOptions{}, metav1.ListOptions{
+	err = l.cluster("frankfurt").CoreV1().Pods("kube-system").DeleteCollection(l.ctx, metav1.DeleteOptions{}, metav1.ListOptions{
 		LabelSelector: "name=weave-net", FieldSelector: "spec.nodeName=" + node,
 	})
 	if err != nil {
