@@ -58,9 +58,29 @@ type PostgresSettings struct {
 	Parameters      map[string]string
 }
 
+// parameter is the value of one of PostgreSQL's, which takes all of them as text.
+type parameter string
+
+// UnmarshalJSON reads a string, or a number, true or false as it is written.
+func (v *parameter) UnmarshalJSON(text []byte) error {
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil {
+		return err
+	}
+	switch value := value.(type) {
+	case string:
+		*v = parameter(value)
+	case float64, bool:
+		*v = parameter(text)
+	default:
+		return fmt.Errorf("expected a string, a number, true or false, found %s", text)
+	}
+	return nil
+}
+
 // decodePostgres reads hybrid:postgres, as decodeMesh does; fill comes after it.
 func decodePostgres(text string, p *problems) PostgresSettings {
-	s := PostgresSettings{Enabled: true, Image: defaultPostgresImage}
+	s := PostgresSettings{Enabled: true, Image: defaultPostgresImage, Parameters: defaultParameters()}
 	if text != "" {
 		if o := newObject(json.RawMessage(text), "hybrid:postgres", p); o != nil {
 			o.into("enabled", "true or false, without quotes", &s.Enabled)
@@ -71,12 +91,13 @@ func decodePostgres(text string, p *problems) PostgresSettings {
 			o.into("synchronousReplicas", "a whole number, without quotes", &s.Synchronous)
 			o.into("storageClass", "a string", &s.StorageClass)
 			o.into("storageSize", "a string", &s.StorageSize)
-			o.into("parameters", "an object of strings", &s.Parameters)
+			var parameters map[string]parameter
+			o.into("parameters", "an object of strings, numbers, true and false", &parameters)
+			for name, value := range parameters {
+				s.Parameters[name] = string(value)
+			}
 			o.done()
 		}
-	}
-	if s.Parameters == nil {
-		s.Parameters = defaultParameters()
 	}
 	return s
 }

@@ -47,6 +47,26 @@ func TestPostgresDefaults(t *testing.T) {
 	}
 }
 
+// A stack's parameters come on top of the program's, whatever YAML made of them.
+func TestPostgresParameters(t *testing.T) {
+	var p problems
+	s := decodePostgres(`{"parameters": {"max_connections": 200, "jit": false, "shared_buffers": "1GB", "wal_keep_size": "2GB"}}`, &p)
+	want := map[string]string{
+		"max_connections": "200", "jit": "false", "shared_buffers": "1GB",
+		"wal_keep_size": "2GB", "max_wal_senders": "40",
+	}
+	if !maps.Equal(s.Parameters, want) || p.err() != nil {
+		t.Errorf("found %v, %v, want %v", s.Parameters, p.err(), want)
+	}
+	for _, wrong := range []string{"null", "[]", "{}"} {
+		var p problems
+		decodePostgres(`{"parameters": {"jit": `+wrong+`}}`, &p)
+		if p.err() == nil {
+			t.Errorf("a parameter took %s", wrong)
+		}
+	}
+}
+
 // Passwords are never quoted, and never taken in the clear.
 func TestPostgresPasswords(t *testing.T) {
 	withoutProject(t)
