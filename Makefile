@@ -16,7 +16,7 @@ export GOWORK := off
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { gsub(/\$$\$$/, "$$", $$2); printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: command ## start the lab and build the hybrid cloud in it
@@ -31,11 +31,11 @@ destroy: command ## `pulumi destroy`: remove the hybrid cloud, and stop the lab
 	@$(lab) destroy
 
 .PHONY: down
-down: command ## remove everything that the lab has created; keep the caches
+down: command ## remove the lab's containers, networks, volumes and state; keep images and caches
 	@$(lab) down
 
 .PHONY: clean
-clean: command ## `make down`, and remove the caches too
+clean: command ## `make down`, and remove images and caches too
 	@$(lab) clean
 
 .PHONY: status
@@ -87,7 +87,7 @@ unit: prepare
 
 # With real servers of PostgreSQL, whose programs this installs on Debian and Ubuntu.
 .PHONY: servers
-servers: prepare
+servers: prepare ## PostgreSQL's scripts with real servers
 	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
 	  { mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' >>/etc/postgresql-common/createcluster.conf && \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; }
@@ -95,13 +95,13 @@ servers: prepare
 
 # One after the other: they use the one lab of this machine, and clear it away.
 .PHONY: e2e
-e2e: prepare
+e2e: prepare ## the tests in the lab alone
 	cd lab && go test -count=1 -p 1 -timeout 80m -skip '^TestKilled$$|^TestMeshForgets$$|^TestPostgresPromotions$$' -v ./vm/dockertest ./e2e
 
 # Everything, for some hours: with outages of five minutes, ten promotions, and what
 # takes minutes to be made anew.
 .PHONY: e2e-long
-e2e-long: prepare
+e2e-long: prepare ## the tests in the lab with all that takes longer: long outages, lost clusters, ten promotions
 	cd lab && HYBRID_E2E_LONG=1 go test -count=1 -timeout 300m -v ./e2e
 
 # The go command finds out by itself whether there is something to build. The

@@ -66,14 +66,25 @@ func (l *lab) statusCommand() *cobra.Command {
 }
 
 func (l *lab) execCommand() *cobra.Command {
-	return &cobra.Command{
+	return verbatim(&cobra.Command{
 		Use:   "exec NODE PROGRAM [ARGUMENT...]",
 		Short: "Run a program as root on a machine, even when SSH doesn't work",
 		Args:  cobra.MinimumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return l.dockerExec(cmd.Context(), args[0], args[1:]...)
-		},
+	}, func(ctx context.Context, node string, argv []string) error { return l.dockerExec(ctx, node, argv...) })
+}
+
+// verbatim makes a command run a program on a node. What follows the node's name is
+// the program's, also what looks like a flag.
+func verbatim(c *cobra.Command, run func(ctx context.Context, node string, argv []string) error) *cobra.Command {
+	c.Flags().SetInterspersed(false)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		node, argv := args[0], args[1:]
+		if len(argv) > 0 && argv[0] == "--" { // not needed, but many are used to it
+			argv = argv[1:]
+		}
+		return run(cmd.Context(), node, argv)
 	}
+	return c
 }
 
 func (l *lab) logsCommand() *cobra.Command {
@@ -116,14 +127,11 @@ func (l *lab) dockerExec(ctx context.Context, name string, argv ...string) error
 }
 
 func (l *lab) sshCommand() *cobra.Command {
-	return &cobra.Command{
+	return verbatim(&cobra.Command{
 		Use:   "ssh NODE [COMMAND...]",
 		Short: "Log in to a node with the stack's key and the pinned host key",
 		Args:  cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return l.ssh(cmd.Context(), args[0], args[1:])
-		},
-	}
+	}, l.ssh)
 }
 
 func (l *lab) ssh(ctx context.Context, name string, command []string) error {
