@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"gopkg.in/yaml.v3"
 )
 
@@ -85,7 +86,9 @@ func TestSettingsErrors(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			_, err := load(stackConfig(t, file))
+			config := stackConfig(t, file)
+			t.Setenv(pulumi.EnvConfig, encode(t, config))
+			_, err := load(config)
 			got := fmt.Sprintln(err)
 			expected := strings.TrimSuffix(file, ".yaml") + ".txt"
 			if *update {
@@ -107,7 +110,9 @@ func TestSettingsErrors(t *testing.T) {
 func TestStacksAreValid(t *testing.T) {
 	withoutProject(t)
 	for _, file := range []string{"Pulumi.dev.yaml", "Pulumi.production.yaml.example"} {
-		s, err := load(stackConfig(t, file))
+		config := stackConfig(t, file)
+		t.Setenv(pulumi.EnvConfig, encode(t, config))
+		s, err := load(config)
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
 			continue

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"os"
@@ -11,6 +13,8 @@ import (
 
 	"hybrid/clouds"
 	"hybrid/federation"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
 var (
@@ -38,6 +42,11 @@ var private = []netip.Prefix{
 	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
 }
 
+// reservedAddresses are not for machines: the most that a vendor keeps of a network, AWS,
+// which has the first four and the last, see
+// https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html.
+const reservedAddresses = 5
+
 // digitalOceanReserved are DigitalOcean's own, see
 // https://docs.digitalocean.com/products/networking/vpc/details/limits/.
 var digitalOceanReserved = []netip.Prefix{
@@ -46,6 +55,7 @@ var digitalOceanReserved = []netip.Prefix{
 
 // validate notes everything that is wrong.
 func (s *Settings) validate(p *problems) {
+	checkProviderSettings(configKeys(), p)
 	s.validateGlobals(p)
 	if len(s.Clusters) == 0 {
 		p.add("hybrid:clusters", "found no clusters: list at least one")
@@ -167,9 +177,41 @@ const minPassword = 16
 
 // checkSecrets notes what is kept in the clear and must not be.
 func checkSecrets(secret func(key string) bool, get func(string) string, p *problems) {
-	for _, key := range []string{passwordKey, tokenKey, postgresPasswordKey, replicationPasswordKey} {
+	keys := []string{passwordKey, tokenKey, postgresPasswordKey, replicationPasswordKey}
+	for _, s := range clouds.ProviderSettings {
+		if s.Secret {
+			keys = append(keys, s.Key)
+		}
+	}
+	for _, key := range keys {
 		if get(key) != "" && !secret(key) {
 			p.add(key, "it is in the stack's file in the clear: choose another and set it by pulumi config set --secret %s", strings.TrimPrefix(key, "hybrid:"))
+		}
+	}
+}
+
+// configKeys are the keys of the stack's whole config. Pulumi's library answers for
+// single keys only, out of this.
+func configKeys() []string {
+	var config map[string]string
+	if err := json.Unmarshal([]byte(os.Getenv(pulumi.EnvConfig)), &config); err != nil {
+		return nil // a unit test: Pulumi always has one
+	}
+	return slices.Sorted(maps.Keys(config))
+}
+
+// checkProviderSettings notes settings of the vendors' own namespaces that no provider
+// is given: who has set a role means another account than the one that would be used.
+func checkProviderSettings(keys []string, p *problems) {
+	supported := map[string][]string{}
+	for _, s := range clouds.ProviderSettings {
+		namespace, _, _ := strings.Cut(s.Key, ":")
+		supported[namespace] = append(supported[namespace], s.Key)
+	}
+	for _, key := range keys {
+		namespace, _, _ := strings.Cut(key, ":")
+		if known := supported[namespace]; known != nil && !slices.Contains(known, key) {
+			p.add(key, "it is not passed on to the clusters' providers: remove it, and use a profile or your environment; supported are %s", strings.Join(known, ", "))
 		}
 	}
 }
@@ -197,6 +239,10 @@ func (c ClusterSettings) validate(p *problems) {
 	c.validatePlace(p)
 	if c.Workers < 1 || c.Workers > clouds.MaxWorkers {
 		p.add(at, "workers is %d: expected 1 to %d", c.Workers, clouds.MaxWorkers)
+	} else if r := c.NetworkCIDR; r.IsValid() {
+		if free := 1<<(32-r.Bits()) - reservedAddresses; c.Workers+1 > free {
+			p.add(at, "workers is %d: expected at most %d, for networkCidr %s has addresses for no more besides the control plane's, or a larger networkCidr", c.Workers, max(free-1, 0), r)
+		}
 	}
 	// AWS takes /16 to /28, DigitalOcean /16 to /24.
 	checkRange(c.NetworkCIDR, 16, 24, "networkCidr ", at, p)
@@ -217,16 +263,17 @@ func (c ClusterSettings) validatePlace(p *problems) {
 		p.add(c.subject(), "cloud is %q: expected one of %s", c.Cloud, strings.Join(clouds.Names, ", "))
 		return
 	}
-	if !place.region.MatchString(c.Region) {
+	known := place.region.MatchString(c.Region)
+	if !known {
 		p.add(c.subject(), "region is %q: expected one of %s's, such as %s", c.Region, c.Cloud, place.regionLike)
-		return
 	}
 	if c.Zone == "" {
 		return
 	}
 	if place.zone == nil {
 		p.add(c.subject(), "zone is %q: %s has regions only, leave it out", c.Zone, c.Cloud)
-	} else if suffix, ok := strings.CutPrefix(c.Zone, c.Region); !ok || !place.zone.MatchString(suffix) {
+	} else if suffix, ok := strings.CutPrefix(c.Zone, c.Region); known && (!ok || !place.zone.MatchString(suffix)) {
+		// Which zones a wrong region has, nobody knows.
 		p.add(c.subject(), "zone is %q: expected a zone of region %s, such as %s%s", c.Zone, c.Region, c.Region, place.zoneSuffix)
 	}
 }

@@ -187,7 +187,7 @@ func (a *amazon) machine(node, machineType string) (*Node, error) {
 			HttpEndpoint: pulumi.String("enabled"), HttpTokens: pulumi.String("required"), HttpPutResponseHopLimit: pulumi.Int(1),
 		},
 		RootBlockDevice: ec2.InstanceRootBlockDeviceArgs{
-			VolumeType: pulumi.String("gp3"), VolumeSize: pulumi.Int(diskGB), Encrypted: pulumi.Bool(true),
+			VolumeType: pulumi.String("gp3"), VolumeSize: pulumi.Int(diskGiB), Encrypted: pulumi.Bool(true),
 		},
 	}, a.opts(
 		pulumi.DependsOn(a.first),

@@ -129,10 +129,12 @@ func (d *digitalOcean) machine(node, machineType string) (*Node, error) {
 		SshKeys:  pulumi.StringArray{d.key.Fingerprint},
 		Tags:     pulumi.StringArray{d.tag.Name},
 		UserData: pulumi.String(userData),
+		// It opens SSH to whoever may use the vendor's console.
+		DropletAgent: pulumi.Bool(false),
 	}, d.opts(
 		pulumi.DependsOn([]pulumi.Resource{d.wall}),
 		// These matter at the first boot only; none is worth a running node.
-		pulumi.IgnoreChanges([]string{"image", "userData", "sshKeys"}),
+		pulumi.IgnoreChanges([]string{"image", "userData", "sshKeys", "dropletAgent"}),
 		pulumi.DeleteBeforeReplace(true),
 	)...)
 	if err != nil {

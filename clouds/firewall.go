@@ -60,7 +60,6 @@ const (
 	kubeletPort = 10250
 	// APIPort is that of each cluster's Kubernetes API.
 	APIPort = 6443
-	apiPort = APIPort
 )
 
 // FederationPort is that of the federation's API, on every node of its host.
@@ -80,8 +79,8 @@ const (
 func ClusterRules(hosts bool) []Rule {
 	rules := []Rule{
 		{"ssh", TCP, sshPort, sshPort, FromAdmins, "SSH: set up and repair machines"},
-		{"api", TCP, apiPort, apiPort, FromAdmins, "Kubernetes API: kubectl and Pulumi"},
-		{"api-nodes", TCP, apiPort, apiPort, FromNodes, "Kubernetes API: kubelets and pods"},
+		{"api", TCP, APIPort, APIPort, FromAdmins, "Kubernetes API: kubectl and Pulumi"},
+		{"api-nodes", TCP, APIPort, APIPort, FromNodes, "Kubernetes API: kubelets and pods"},
 		{"kubelet", TCP, kubeletPort, kubeletPort, FromNodes, "kubelet: logs, exec and metrics by way of the API"},
 		{"icmp-nodes", ICMP, 0, 0, FromNodes, "ICMP: path MTU discovery and ping"},
 		{"mesh-tcp-nodes", TCP, meshPort, meshPort, FromNodes, "mesh: control"},
@@ -105,7 +104,7 @@ func PeerRules(hosts, peerHosts bool) []Rule {
 		rules = append(rules, Rule{"federation-peer", TCP, FederationPort, FederationPort, FromPeers, "federation API: members"})
 	}
 	if peerHosts {
-		rules = append(rules, Rule{"api-federation", TCP, apiPort, apiPort, FromPeers, "Kubernetes API: the federation"})
+		rules = append(rules, Rule{"api-federation", TCP, APIPort, APIPort, FromPeers, "Kubernetes API: the federation"})
 	}
 	return rules
 }

@@ -127,7 +127,7 @@ func (g *google) machine(node, machineType string) (*Node, error) {
 		Name: pulumi.String(node), Zone: pulumi.String(g.args.Zone), MachineType: pulumi.String(machineType),
 		Tags: pulumi.StringArray{pulumi.String(g.cluster)},
 		BootDisk: compute.InstanceBootDiskArgs{InitializeParams: compute.InstanceBootDiskInitializeParamsArgs{
-			Image: pulumi.String(g.args.Image), Size: pulumi.Int(diskGB), Type: pulumi.String("pd-balanced"),
+			Image: pulumi.String(g.args.Image), Size: pulumi.Int(diskGiB), Type: pulumi.String("pd-balanced"),
 		}},
 		NetworkInterfaces: compute.InstanceNetworkInterfaceArray{compute.InstanceNetworkInterfaceArgs{
 			Subnetwork:    g.subnet.ID(),

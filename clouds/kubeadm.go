@@ -44,14 +44,17 @@ func (k *KubeadmOverrides) ByName() map[string]*map[string]any {
 // ours are fields that no override may set, and what to do instead: the program
 // relies on what it has put there.
 var ours = map[string]string{
-	"apiVersion":            "leave it out: the program follows kubeadm's current version",
-	"kind":                  "leave it out: it follows from the document's name",
-	"kubernetesVersion":     "set hybrid:kubernetesVersion",
-	"clusterName":           "set the cluster's name in hybrid:clusters",
-	"networking":            "set hybrid:podCidr and the cluster's serviceCidr",
-	"controlPlaneEndpoint":  "leave it out: workers join over the private network",
-	"discovery":             "leave it out: every join has a token of its own",
-	"nodeRegistration.name": "leave it out: nodes are named after their machines",
+	"apiVersion":                 "leave it out: the program follows kubeadm's current version",
+	"kind":                       "leave it out: it follows from the document's name",
+	"kubernetesVersion":          "set hybrid:kubernetesVersion",
+	"clusterName":                "set the cluster's name in hybrid:clusters",
+	"networking":                 "set hybrid:podCidr and the cluster's serviceCidr",
+	"controlPlaneEndpoint":       "leave it out: workers join over the private network",
+	"localAPIEndpoint":           "leave it out: firewalls and kubeconfigs name the API's address and port",
+	"certificatesDir":            "leave it out: certificates are renewed where kubeadm puts them",
+	"discovery":                  "leave it out: every join has a token of its own",
+	"nodeRegistration.name":      "leave it out: nodes are named after their machines",
+	"nodeRegistration.criSocket": "leave it out: machines are prepared with containerd",
 }
 
 // Problems says what the overrides must not set, one line for each.
@@ -94,7 +97,7 @@ func initDocuments(cluster string, args *ClusterArgs, node, private, public stri
 		merged(document{
 			"apiVersion":       kubeadmVersion,
 			"kind":             "InitConfiguration",
-			"localAPIEndpoint": document{"advertiseAddress": private, "bindPort": apiPort},
+			"localAPIEndpoint": document{"advertiseAddress": private, "bindPort": APIPort},
 			"nodeRegistration": registration(node, private),
 		}, over.InitConfiguration),
 		clusterConfiguration(cluster, args, node, private, public),
@@ -122,7 +125,7 @@ func clusterConfiguration(cluster string, args *ClusterArgs, node, private, publ
 		"kind":                 "ClusterConfiguration",
 		"clusterName":          cluster,
 		"kubernetesVersion":    args.KubernetesVersion,
-		"controlPlaneEndpoint": fmt.Sprintf("%s:%d", private, apiPort),
+		"controlPlaneEndpoint": fmt.Sprintf("%s:%d", private, APIPort),
 		"networking": document{
 			"podSubnet":     args.PodCIDR.String(),
 			"serviceSubnet": args.ServiceCIDR.String(),

@@ -89,16 +89,25 @@ func TestMergedLeavesItsArgumentsAlone(t *testing.T) {
 
 func TestOverridesOfOurFields(t *testing.T) {
 	k := KubeadmOverrides{
-		ClusterConfiguration: document{"clusterName": "x", "networking": document{"dnsDomain": "x"}},
-		InitConfiguration:    document{"nodeRegistration": document{"name": "x"}},
-		JoinConfiguration:    document{"nodeRegistration": "x"},
+		ClusterConfiguration: document{"clusterName": "x", "networking": document{"dnsDomain": "x"}, "certificatesDir": "x"},
+		InitConfiguration:    document{"nodeRegistration": document{"name": "x", "criSocket": "x"}, "localAPIEndpoint": document{"bindPort": 8443}},
+		JoinConfiguration:    document{"nodeRegistration": document{"criSocket": "x"}},
 	}
 	got := strings.Join(k.Problems(), "\n")
-	want := "clusterConfiguration sets clusterName: set the cluster's name in hybrid:clusters\n" +
+	want := "clusterConfiguration sets certificatesDir: leave it out: certificates are renewed where kubeadm puts them\n" +
+		"clusterConfiguration sets clusterName: set the cluster's name in hybrid:clusters\n" +
 		"clusterConfiguration sets networking: set hybrid:podCidr and the cluster's serviceCidr\n" +
-		"initConfiguration sets nodeRegistration.name: leave it out: nodes are named after their machines"
+		"initConfiguration sets localAPIEndpoint: leave it out: firewalls and kubeconfigs name the API's address and port\n" +
+		"initConfiguration sets nodeRegistration.criSocket: leave it out: machines are prepared with containerd\n" +
+		"initConfiguration sets nodeRegistration.name: leave it out: nodes are named after their machines\n" +
+		"joinConfiguration sets nodeRegistration.criSocket: leave it out: machines are prepared with containerd"
 	if got != want {
 		t.Errorf("found:\n%s\nwant:\n%s", got, want)
+	}
+	// What is no object has no such field.
+	none := KubeadmOverrides{JoinConfiguration: document{"nodeRegistration": "x"}}
+	if got := none.Problems(); got != nil {
+		t.Errorf("found %v, want nothing", got)
 	}
 }
 

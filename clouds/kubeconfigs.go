@@ -61,7 +61,7 @@ func AdminKubeconfig(name, adminConf, publicAddress string) (string, error) {
 		return "", fmt.Errorf("admin.conf of %q: expected certificate-authority-data, found none", name)
 	}
 	cluster.Name, user.Name = name, name
-	cluster.Cluster.Server = fmt.Sprintf("https://%s:%d", publicAddress, apiPort)
+	cluster.Cluster.Server = fmt.Sprintf("https://%s:%d", publicAddress, APIPort)
 	context := namedContext{Name: name}
 	context.Context.Cluster, context.Context.User = name, name
 	return writeKubeconfig(kubeconfig{

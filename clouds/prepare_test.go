@@ -71,20 +71,27 @@ func TestPrepareTakesTheImageAsItIs(t *testing.T) {
 	}
 }
 
-func TestPrepareInstalls(t *testing.T) {
+// installing makes a machine of an image without Kubernetes. Before apt-get does
+// anything, it does what is said.
+func installing(t *testing.T, first string) *machine {
 	m := prepared(t, "")
-	// What apt installs.
-	m.Program("apt-get", `case $* in *install*)
+	m.Program("apt-get", first+`
+		case $* in *install*)
 		printf '#!/bin/sh\ncase $1 in version) echo v1.35.4;; *) echo registry.k8s.io/pause:3.10.1;; esac\n' >`+m.Dir+`/bin/kubeadm
 		printf '#!/bin/sh\necho Kubernetes v1.35.4\n' >`+m.Dir+`/bin/kubelet
 		chmod +x `+m.Dir+`/bin/kube*;; esac`)
 	m.Program("curl", `while [ "$1" != -o ]; do shift; done; echo key >"$2"`)
+	return m
+}
+
+func TestPrepareInstalls(t *testing.T) {
+	m := installing(t, "")
 	_, stderr, calls, err := m.run("prepare", "create", prepareParams)
 	if err != nil {
 		t.Fatalf("%v: %s", err, stderr)
 	}
-	called(t, calls, "curl", "dpkg --configure -a", "apt-get -qq -o DPkg::Lock::Timeout=300 update",
-		"apt-get -qq -y -o DPkg::Lock::Timeout=300 --allow-change-held-packages install containerd conntrack kubeadm=1.35.4-* kubelet=1.35.4-* kubectl=1.35.4-*",
+	called(t, calls, "curl", "dpkg --configure -a", "apt-get -qq update",
+		"apt-get -qq -y --allow-change-held-packages install containerd conntrack kubeadm=1.35.4-* kubelet=1.35.4-* kubectl=1.35.4-*",
 		"apt-mark hold kubeadm kubelet kubectl", "systemctl restart containerd", "containerd config dump")
 	if got := m.read("etc/containerd/config.toml"); !strings.Contains(got, `sandbox_image = "registry.k8s.io/pause:3.10.1"`) || !strings.Contains(got, "SystemdCgroup = true") {
 		t.Errorf("config.toml:\n%s", got)
@@ -102,6 +109,50 @@ func TestPrepareInstalls(t *testing.T) {
 	if _, stderr, _, err = m.run("prepare", "create", other); err == nil || !strings.Contains(stderr, "this node runs Kubernetes v1.35.4, and hybrid:kubernetesVersion is v1.35.5") {
 		t.Errorf("upgrade: %v, %s", err, stderr)
 	}
+}
+
+// What dpkg and apt-get say when somebody else has the locks.
+const (
+	dpkgLocked = `echo "dpkg: error: dpkg frontend lock was locked by another process with pid 812"; exit 2`
+	aptLocked  = `echo "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 812 (apt-get)"; exit 100`
+)
+
+func TestPrepareWaitsForTheLocksOfPackages(t *testing.T) {
+	m := installing(t, `[ -e $0.tried ] || { >$0.tried; `+aptLocked+`; }`)
+	m.Program("dpkg", `[ -e $0.tried ] || { >$0.tried; `+dpkgLocked+`; }`)
+	_, stderr, calls, err := m.run("prepare", "create", prepareParams)
+	if err != nil || strings.Contains(stderr, "lock") {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, calls, "curl", "dpkg --configure -a", "dpkg --configure -a", "apt-get -qq update", "apt-get -qq update",
+		"apt-get -qq -y", "apt-mark hold", "systemctl restart containerd", "containerd config dump")
+}
+
+func TestPrepareGivesUpWaiting(t *testing.T) {
+	for program, c := range map[string]struct{ body, want string }{
+		"dpkg":    {dpkgLocked, "locked by another process with pid 812"},
+		"apt-get": {aptLocked, "held by process 812 (apt-get)"},
+	} {
+		m := installing(t, "")
+		m.Program(program, c.body)
+		_, stderr, calls, err := m.run("prepare", "create", prepareParams)
+		for _, want := range []string{c.want, "another program has held the locks of packages for 5 minutes: end it, then run pulumi up again"} {
+			if err == nil || strings.Count(stderr, want) != 1 {
+				t.Errorf("%s: found %v, %s; want %q, once", program, err, stderr, want)
+			}
+		}
+		if last := calls[len(calls)-1]; !strings.HasPrefix(last, program) {
+			t.Errorf("%s: went on with %s", program, last)
+		}
+	}
+	// Any other failure is told at once.
+	m := installing(t, "")
+	m.Program("dpkg", "echo unknown block; exit 1")
+	_, stderr, calls, err := m.run("prepare", "create", prepareParams)
+	if err == nil || !strings.Contains(stderr, "unknown block") || !strings.Contains(stderr, `"dpkg --configure" failed`) {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, calls, "curl", "dpkg --configure -a")
 }
 
 func TestPrepareComplains(t *testing.T) {

@@ -32,9 +32,9 @@ const MaxNameLength = 24
 // most three digits.
 const MaxWorkers = 998
 
-// diskGB is the size of a machine's disk, in GB (10^9 bytes): half is used by
-// system and images. DigitalOcean's machine types bring their own.
-const diskGB = 30
+// diskGiB is the size of a machine's disk, in GiB (2^30 bytes) as AWS and GCE have it:
+// half is used by system and images. DigitalOcean's machine types bring their own.
+const diskGiB = 30
 
 // userData is every machine's first boot. It is public by nature (each process
 // on a machine can read it), so it holds no secret, and it is the same for all.
@@ -89,6 +89,28 @@ func setDefault(s *string, value string) {
 	if *s == "" {
 		*s = value
 	}
+}
+
+// ProviderSetting is a setting of a vendor's own namespace that the clusters' providers
+// are given.
+type ProviderSetting struct {
+	// Key is the setting's in the stack's config.
+	Key string
+	// Secret says that it must not be there in the clear.
+	Secret bool
+}
+
+// ProviderSettings are all that the explicit providers are given of the stack's
+// config: they read none themselves. What else there is comes from their environment.
+var ProviderSettings = []ProviderSetting{
+	{"digitalocean:token", true},
+	{"aws:accessKey", false},
+	{"aws:secretKey", true},
+	{"aws:token", true},
+	{"aws:profile", false},
+	{"gcp:project", false},
+	{"gcp:credentials", true},
+	{"gcp:accessToken", true},
 }
 
 // plain and secret read settings of a cloud's own namespace.

@@ -34,14 +34,27 @@ install_packages() {
 	quietly repository-key curl -fsSL --retry 5 --retry-connrefused -o "$STATE/kubernetes.asc" "$repository/Release.key"
 	put /etc/apt/keyrings/kubernetes.asc <"$STATE/kubernetes.asc"
 	echo "deb [signed-by=/etc/apt/keyrings/kubernetes.asc] $repository/ /" | put /etc/apt/sources.list.d/kubernetes.list
-	quietly dpkg dpkg --configure -a
-	quietly apt-update apt-get -qq -o DPkg::Lock::Timeout=300 update
-	quietly apt-install apt-get -qq -y -o DPkg::Lock::Timeout=300 --allow-change-held-packages install \
+	patiently dpkg dpkg --configure -a
+	patiently apt-update apt-get -qq update
+	patiently apt-install apt-get -qq -y --allow-change-held-packages install \
 		containerd conntrack "kubeadm=$plain-*" "kubelet=$plain-*" "kubectl=$plain-*"
 	# An unattended upgrade must not take a node to another version.
 	quietly apt-hold apt-mark hold kubeadm kubelet kubectl
 	configure_containerd
 	touch "$STATE/packages.done"
+}
+
+# patiently NAME COMMAND...: as quietly, but waits for the locks of packages. After the
+# first boot Ubuntu's own updates may hold them; apt-get can wait for some of them by
+# itself, dpkg for none.
+patiently() {
+	tries=60
+	until told=$(quietly "$@" 2>&1); do
+		grep -q ' lock ' "$STATE/$1.log" || { say "$told"; exit 1; }
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || { say "$told"; die "another program has held the locks of packages for 5 minutes: end it, then run pulumi up again"; }
+		sleep 5
+	done
 }
 
 configure_containerd() {
