@@ -30,7 +30,7 @@ func startUnit(ctx context.Context) error {
 // startDaemon starts dockerd in a session of its own, so that it outlives the
 // lab's command and its terminal.
 func startDaemon(ctx context.Context, dockerd string) error {
-	if pid, ok := readPID(daemonPID); ok && command(pid) == "dockerd" {
+	if pid, ok := readPID(daemonPID); ok && Program(pid) == "dockerd" {
 		return await(ctx, nil) // it is just starting
 	}
 	if err := clearRemains(); err != nil {
@@ -96,7 +96,7 @@ const (
 func clearRemains() error {
 	var errs []error
 	for file, owner := range map[string]string{daemonPID: "dockerd", containerdPID: "containerd"} {
-		if pid, ok := readPID(file); ok && command(pid) != owner {
+		if pid, ok := readPID(file); ok && Program(pid) != owner {
 			errs = append(errs, os.Remove(file))
 		}
 	}
@@ -117,15 +117,6 @@ func readPID(file string) (pid int, ok bool) {
 	}
 	pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
 	return pid, err == nil
-}
-
-// command is the name of a running program, or "" if there is no such process.
-func command(pid int) string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(text))
 }
 
 func tail(path string) string {

@@ -126,6 +126,10 @@ func encrypted(l *lab) {
 	// what is in the clear.
 	l.run("london-2", fmt.Sprintf("for i in 1 2 3; do echo %s | socat -u - UDP-SENDTO:%s:6784; done", control, target))
 	for cluster, count := range counts {
+		// All has passed by now: the answers have come back.
+		if _, err := l.host.ExecRouter(l.ctx, l.machines(cluster)[0].NetworkID, "pkill", "-INT", "-x", "tcpdump"); err != nil {
+			l.Error(err)
+		}
 		out := <-count
 		if !strings.Contains(out, control) {
 			l.Errorf("%s: the capture doesn't show what was sent in the clear: %s", cluster, out)

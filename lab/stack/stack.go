@@ -13,6 +13,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
+
+	"golang.org/x/term"
 
 	"hybrid/lab/paths"
 	"hybrid/lab/vm"
@@ -89,12 +92,14 @@ func (s *Stack) Env() []string {
 }
 
 // Command is a `pulumi` process that isn't started yet. Interrupting ctx
-// interrupts it, so that it can finish its state, and kills it only later.
+// interrupts it, so that it can finish its state, and kills it only later. It has a
+// process group of its own: what a whole group is sent reaches it once, by way of ctx.
 func (s *Stack) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.Cache, "bin", "pulumi"), args...)
 	cmd.Dir, cmd.Env = s.Project, s.Env()
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = interruptGrace
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
 
@@ -104,6 +109,9 @@ func (s *Stack) Run(ctx context.Context, out io.Writer, args ...string) error {
 	cmd.Stdout, cmd.Stderr = out, out
 	if out == os.Stdout { // a terminal's: pulumi may draw on it and ask
 		cmd.Stdin, cmd.Stderr = os.Stdin, os.Stderr
+		if term.IsTerminal(int(os.Stdin.Fd())) {
+			share(ctx, cmd)
+		}
 	}
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("pulumi %s: %w", args[0], err)

@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
+	"hybrid/lab/docker"
 	"hybrid/lab/paths"
 )
 
@@ -59,7 +59,7 @@ func (s *Stack) unlock() (mended []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if json.Unmarshal(text, &lock) == nil && (lock.Hostname != host || alive(lock.Pid)) {
+		if json.Unmarshal(text, &lock) == nil && (lock.Hostname != host || docker.Program(lock.Pid) == "pulumi") {
 			return nil, fmt.Errorf("the stack is in use by process %d on %s: wait for it, or stop it and try again", lock.Pid, lock.Hostname)
 		}
 		if err := os.Remove(path); err != nil {
@@ -68,12 +68,6 @@ func (s *Stack) unlock() (mended []string, err error) {
 		mended = append(mended, fmt.Sprintf("removed the stack's lock of process %d, which is gone", lock.Pid))
 	}
 	return mended, nil
-}
-
-func alive(pid int) bool {
-	// Signal 0 only asks; EPERM means that the process is another user's.
-	err := syscall.Kill(pid, 0)
-	return pid > 0 && (err == nil || errors.Is(err, syscall.EPERM))
 }
 
 // restore takes the backup where a crash has left a state that can't be read.

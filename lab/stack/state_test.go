@@ -2,6 +2,7 @@ package stack
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,16 +36,25 @@ func TestUnlock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead := exec.Command("true")
-	if err := dead.Run(); err != nil {
+	// A `pulumi` that waits for its input to end.
+	living := exec.Command(filepath.Join(programs(t), "bin", "pulumi"), "read")
+	in, err := living.StdinPipe()
+	if err != nil {
 		t.Fatal(err)
 	}
+	dead := exec.Command("true")
+	if err := errors.Join(living.Start(), dead.Run()); err != nil {
+		t.Fatal(err)
+	}
+	defer living.Wait()
+	defer in.Close()
 	for _, c := range []struct {
 		name, lock string
 		fails      bool
 	}{
 		{"a dead process", lockOf(t, dead.Process.Pid, host), false},
-		{"a living process", lockOf(t, os.Getpid(), host), true},
+		{"a living process", lockOf(t, living.Process.Pid, host), true},
+		{"another program under the same number", lockOf(t, os.Getpid(), host), false},
 		{"another machine", lockOf(t, dead.Process.Pid, host+"-other"), true},
 		{"half a file", `{"pid":`, false},
 	} {

@@ -113,7 +113,10 @@ func (h *Host) removeContainer(ctx context.Context, id string) error {
 	if errdefs.IsConflict(err) { // somebody else is removing it: wait for that
 		removed, failed := h.docker.ContainerWait(ctx, id, container.WaitConditionRemoved)
 		select {
-		case <-removed:
+		case result := <-removed:
+			if result.Error != nil {
+				return fmt.Errorf("removing container %s: %s", id, result.Error.Message)
+			}
 			return nil
 		case err = <-failed:
 			if errdefs.IsNotFound(err) {

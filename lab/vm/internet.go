@@ -52,11 +52,8 @@ func (h *Host) ensureInternet(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, err = h.docker.NetworkCreate(ctx, internetName, network.CreateOptions{
-			Driver: "bridge", Options: bridge(), Labels: labels,
-			IPAM: &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{
-				Subnet: Internet.String(), Gateway: Workstation.String(), IPRange: routerRange.String(),
-			}}},
+		err = h.createBridge(ctx, internetName, bridge(), labels, network.IPAMConfig{
+			Subnet: Internet.String(), Gateway: Workstation.String(), IPRange: routerRange.String(),
 		})
 		if err != nil {
 			return fmt.Errorf("the lab's internet %s: %w", Internet, err)
@@ -135,18 +132,4 @@ func (h *Host) awaitRegistry(ctx context.Context) error {
 		}
 		return response.Body.Close()
 	})
-}
-
-// removeInternet removes what ensureInternet made. The caller holds internetLock.
-func (h *Host) removeInternet(ctx context.Context) error {
-	for _, kind := range []string{kindRegistry, kindNameServer} {
-		found, err := h.container(ctx, kind, kind)
-		if err == nil {
-			err = h.removeContainer(ctx, found.ID)
-		}
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-	}
-	return h.removeNetworks(ctx, labelFilter(kindInternet, ""))
 }

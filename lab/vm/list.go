@@ -11,6 +11,7 @@ import (
 	"hybrid/lab/docker"
 	"hybrid/lab/lock"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 )
@@ -33,42 +34,78 @@ func (h *Host) Machines(ctx context.Context) ([]Status, error) {
 	return machines, nil
 }
 
-// Networks lists the IDs of all networks, with a router or without.
+// Networks lists the IDs of all networks, with a router or without, and of routers
+// whose network is gone.
 func (h *Host) Networks(ctx context.Context) ([]string, error) {
-	found, err := h.docker.NetworkList(ctx, network.ListOptions{Filters: labelFilter(kindNetwork, "")})
+	networks, err := h.docker.NetworkList(ctx, network.ListOptions{Filters: labelFilter(kindNetwork, "")})
+	if err != nil {
+		return nil, err
+	}
+	routers, err := h.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: labelFilter(kindRouter, "")})
 	if err != nil {
 		return nil, err
 	}
 	var ids []string
-	for _, n := range found {
+	for _, n := range networks {
 		ids = append(ids, n.Labels[labelID])
 	}
-	return ids, nil
+	for _, r := range routers {
+		ids = append(ids, r.Labels[labelID])
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
 }
 
-// Resume starts what a lab with networks has for everybody, and the machines that
-// are off, as after the host's reboot. It returns their names.
+// Resume starts what a lab with networks has for everybody, and the routers and
+// machines that are off, as after the host's reboot. It returns which those are, also
+// if others fail.
 func (h *Host) Resume(ctx context.Context) ([]string, error) {
-	if err := h.resumeServers(ctx); err != nil {
-		return nil, err
-	}
-	machines, err := h.Machines(ctx)
+	servers := h.resumeServers(ctx)
+	started, err := h.switchOn(ctx)
+	return started, errors.Join(servers, err)
+}
+
+// switchOn starts routers, then the machines, which boot with a network.
+func (h *Host) switchOn(ctx context.Context) ([]string, error) {
+	routers, routersErr := h.switchOnKind(ctx, kindRouter, routerReady)
+	machines, machinesErr := h.switchOnKind(ctx, kindMachine, bootWait)
+	return append(routers, machines...), errors.Join(routersErr, machinesErr)
+}
+
+// switchOnKind starts what has run before, as it was: what was never started is half
+// made, and what is being removed is soon gone.
+func (h *Host) switchOnKind(ctx context.Context, kind string, ready []string) (started []string, err error) {
+	off := labelFilter(kind, "")
+	off.Add("status", container.StateExited)
+	found, err := h.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: off})
 	if err != nil {
 		return nil, err
 	}
-	var started []string
 	var errs []error
-	for _, m := range machines {
-		if m.Running {
+	for _, c := range found {
+		var spec struct{ Name string } // of a Machine, or a router's Network
+		if err := json.Unmarshal([]byte(c.Labels[labelSpec]), &spec); err != nil {
+			errs = append(errs, fmt.Errorf("%s %s: label %s: %w", kind, c.Labels[labelID], labelSpec, err))
 			continue
 		}
-		if err := h.StartMachine(ctx, m.ID); err != nil {
-			errs = append(errs, err)
-			continue
+		name := kind + " " + spec.Name
+		if err := h.start(ctx, c.ID, ready...); err == nil {
+			started = append(started, name)
+		} else if !h.gone(ctx, c.ID) {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
-		started = append(started, m.Name)
 	}
+	slices.Sort(started)
 	return started, errors.Join(errs...)
+}
+
+// gone says whether somebody has removed a container, or is about to.
+func (h *Host) gone(ctx context.Context, id string) bool {
+	c, err := h.docker.ContainerInspect(ctx, id)
+	if err != nil {
+		return errdefs.IsNotFound(err)
+	}
+	return c.State.Status == container.StateRemoving || c.State.Status == container.StateDead
 }
 
 func (h *Host) resumeServers(ctx context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"hybrid/lab/lock"
 
@@ -89,13 +90,9 @@ func (h *Host) ensureNetwork(ctx context.Context, n Network) error {
 	// The host itself gets no address and no route there: the range may well be in
 	// use in the user's own network.
 	options["com.docker.network.bridge.inhibit_ipv4"] = "true"
-	_, err = h.docker.NetworkCreate(ctx, namePrefix+n.ID, network.CreateOptions{
-		Driver: "bridge", Options: options, Labels: labels,
-		IPAM: &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{
-			Subnet: n.CIDR.Masked().String(), Gateway: n.parked().String(),
-		}}},
+	return h.createBridge(ctx, namePrefix+n.ID, options, labels, network.IPAMConfig{
+		Subnet: n.CIDR.Masked().String(), Gateway: n.parked().String(),
 	})
-	return err
 }
 
 // findNetwork knows nothing of the router.
@@ -114,8 +111,37 @@ func (h *Host) findNetwork(ctx context.Context, id string) (*Network, error) {
 	return &n, nil
 }
 
+// CreateTimeout is how long Docker may take to make something, on a host that is busy.
+const CreateTimeout = time.Minute
+
+// unbroken returns a context for calls that make something. Docker ends such a call
+// also when its caller has hung up; the caller would clear up too early then, and
+// what is made afterwards would be nobody's.
+func unbroken(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), CreateTimeout)
+}
+
+// createBridge creates a Docker network with one range of addresses.
+func (h *Host) createBridge(ctx context.Context, name string, options, labels map[string]string, addresses network.IPAMConfig) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	ctx, cancel := unbroken(ctx)
+	defer cancel()
+	_, err := h.docker.NetworkCreate(ctx, name, network.CreateOptions{
+		Driver: "bridge", Options: options, Labels: labels,
+		IPAM: &network.IPAM{Driver: "default", Config: []network.IPAMConfig{addresses}},
+	})
+	return err
+}
+
 // create creates a container with one NIC.
 func (h *Host) create(ctx context.Context, name string, c *container.Config, hc *container.HostConfig, net string, address netip.Addr) (string, error) {
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	ctx, cancel := unbroken(ctx)
+	defer cancel()
 	created, err := h.docker.ContainerCreate(ctx, c, hc, &network.NetworkingConfig{
 		EndpointsConfig: map[string]*network.EndpointSettings{
 			net: {IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: address.String()}},
@@ -125,8 +151,8 @@ func (h *Host) create(ctx context.Context, name string, c *container.Config, hc 
 }
 
 // DeleteNetwork removes a network and its router. With the last network go the
-// internet and its servers. A network that isn't there is fine; one with machines
-// is an error.
+// internet, its servers, and whatever killed processes have left. A network that
+// isn't there is fine, also if its router is; one with machines is an error.
 func (h *Host) DeleteNetwork(ctx context.Context, id string) error {
 	unlock, err := lock.Take(internetLock)
 	if err != nil {
@@ -140,7 +166,7 @@ func (h *Host) DeleteNetwork(ctx context.Context, id string) error {
 	if err != nil || len(left) > 0 {
 		return err
 	}
-	return h.removeInternet(ctx)
+	return h.purge(ctx, false)
 }
 
 func (h *Host) deleteNetwork(ctx context.Context, id string) error {
@@ -151,8 +177,14 @@ func (h *Host) deleteNetwork(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if len(machines) > 0 {
-		return fmt.Errorf("machine %s is in it: delete the machine first", machines[0].Labels[labelID])
+	for _, m := range machines {
+		if m.State != container.StateCreated {
+			return fmt.Errorf("machine %s is in it: delete the machine first", m.Labels[labelID])
+		}
+		// Never started: no machine yet, and the process that made it is gone.
+		if err := h.removeContainer(ctx, m.ID); err != nil {
+			return err
+		}
 	}
 	router, err := h.container(ctx, kindRouter, id)
 	if err == nil {

@@ -23,10 +23,30 @@ func (h *Host) Purge(ctx context.Context, keepServers bool) error {
 		return err
 	}
 	defer unlock()
+	return h.purge(ctx, keepServers)
+}
+
+// purge is Purge for who holds internetLock.
+func (h *Host) purge(ctx context.Context, keepServers bool) error {
 	keep := func(labels map[string]string) bool {
 		kind := labels[labelKind]
 		return keepServers && (kind == kindRegistry || kind == kindNameServer || kind == kindInternet)
 	}
+	// Docker may still be making a container for a process that was killed: its network
+	// and volumes are in use then, before the container is in any list.
+	waiting, cancel := context.WithTimeout(ctx, CreateTimeout)
+	defer cancel()
+	var err error
+	_ = await(waiting, func() error { // what it returns is err, or nothing
+		if err = h.purgeOnce(ctx, keep); occupied(err) {
+			return err
+		}
+		return nil
+	})
+	return err
+}
+
+func (h *Host) purgeOnce(ctx context.Context, keep func(map[string]string) bool) error {
 	// Each stage needs the former: a network must be empty, a volume unused.
 	for _, stage := range []func(context.Context, func(map[string]string) bool) error{
 		h.purgeContainers, h.purgeNetworks, h.purgeVolumes,
@@ -37,6 +57,10 @@ func (h *Host) Purge(ctx context.Context, keepServers bool) error {
 	}
 	return nil
 }
+
+// occupied says whether Docker didn't remove something because it is in use: of
+// volumes it says that it is a conflict, of networks that it is forbidden.
+func occupied(err error) bool { return errdefs.IsConflict(err) || errdefs.IsPermissionDenied(err) }
 
 func (h *Host) purgeContainers(ctx context.Context, keep func(map[string]string) bool) error {
 	found, err := h.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: labelFilter("", "")})

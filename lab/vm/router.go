@@ -13,6 +13,9 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
+// routerReady returns when a router enforces its policy.
+var routerReady = []string{"lab-router", "ready"}
+
 // ensureRouter starts the router, after making it if it isn't there whole.
 func (h *Host) ensureRouter(ctx context.Context, n Network) error {
 	unlock, err := lock.Take(routerLock(n.ID))
@@ -22,7 +25,7 @@ func (h *Host) ensureRouter(ctx context.Context, n Network) error {
 	defer unlock()
 	found, err := h.container(ctx, kindRouter, n.ID)
 	if err == nil && found.State == container.StateRunning {
-		return h.start(ctx, found.ID, "lab-router", "ready")
+		return h.start(ctx, found.ID, routerReady...)
 	}
 	if err == nil {
 		if err := h.removeContainer(ctx, found.ID); err != nil { // may lack a NIC
@@ -53,7 +56,7 @@ func (h *Host) ensureRouter(ctx context.Context, n Network) error {
 	}
 	// Docker chooses the address on the internet's side.
 	if err = h.docker.NetworkConnect(ctx, internetName, id, nil); err == nil {
-		err = h.start(ctx, id, "lab-router", "ready")
+		err = h.start(ctx, id, routerReady...)
 	}
 	if err != nil {
 		return errors.Join(err, h.removeContainer(context.WithoutCancel(ctx), id))
@@ -62,7 +65,8 @@ func (h *Host) ensureRouter(ctx context.Context, n Network) error {
 }
 
 // ApplyPolicy makes the network's router enforce the policy in place of the former
-// one, at once and as a whole.
+// one, at once and as a whole. Once begun it isn't interrupted: nobody would know what
+// the router enforces.
 func (h *Host) ApplyPolicy(ctx context.Context, networkID string, p Policy) error {
 	n, err := h.Network(ctx, networkID)
 	if err != nil {
@@ -76,6 +80,11 @@ func (h *Host) ApplyPolicy(ctx context.Context, networkID string, p Policy) erro
 		return err
 	}
 	defer unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	ctx, cancel := unbroken(ctx)
+	defer cancel()
 	router, err := h.container(ctx, kindRouter, networkID)
 	if err != nil {
 		return err
@@ -88,7 +97,7 @@ func (h *Host) ApplyPolicy(ctx context.Context, networkID string, p Policy) erro
 	if err := h.docker.CopyToContainer(ctx, router.ID, "/etc/lab-router/next", files, container.CopyToContainerOptions{}); err != nil {
 		return fmt.Errorf("router of network %s: %w", networkID, err)
 	}
-	if err := h.start(ctx, router.ID, "lab-router", "ready"); err != nil { // in case it was stopped
+	if err := h.start(ctx, router.ID, routerReady...); err != nil { // in case it was stopped
 		return fmt.Errorf("router of network %s: %w", networkID, err)
 	}
 	if _, err := h.run(ctx, router.ID, "lab-router", "apply"); err != nil {

@@ -16,7 +16,7 @@ func (l *lab) upCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			if err := l.start(ctx); err != nil {
+			if err := l.start(ctx, false); err != nil {
 				return err
 			}
 			// Refreshed first: of what the state names, a reboot or another
@@ -38,7 +38,7 @@ func (l *lab) previewCommand() *cobra.Command {
 		Short: "Start the lab and run `pulumi preview` in it",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := l.start(cmd.Context()); err != nil {
+			if err := l.start(cmd.Context(), false); err != nil {
 				return err
 			}
 			return l.pulumi(cmd.Context(), "preview")
@@ -53,7 +53,7 @@ func (l *lab) destroyCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			if err := l.start(ctx); err != nil {
+			if err := l.start(ctx, true); err != nil {
 				return err
 			}
 			// Refreshed first, so that nothing is asked of a VM that is gone.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,7 @@ func (l *lab) startCommand() *cobra.Command {
 		Use:   "start",
 		Short: "Prepare, clear away what a killed run has left, and resume what is off",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return l.start(cmd.Context()) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return l.start(cmd.Context(), false) },
 	}
 }
 
@@ -84,8 +85,8 @@ func (l *lab) images(ctx context.Context, b *build.Builder) error {
 }
 
 // start makes the lab ready for `pulumi`, whatever an earlier run, or a reboot,
-// has left behind.
-func (l *lab) start(ctx context.Context) error {
+// has left behind. leaving says that it is to be removed.
+func (l *lab) start(ctx context.Context, leaving bool) error {
 	if err := l.prepare(ctx); err != nil {
 		return err
 	}
@@ -103,16 +104,23 @@ func (l *lab) start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		started, err := host.Resume(ctx)
-		if err != nil {
-			return err
-		}
-		if mended = append(mended, cleared...); len(started) > 0 {
-			mended = append(mended, "switched on "+strings.Join(started, ", "))
-		}
-		s.Result("%s", strings.Join(mended, "; "))
-		return nil
+		resumed, err := resume(ctx, host.Resume, leaving)
+		s.Result("%s", strings.Join(slices.Concat(mended, cleared, resumed), "; "))
+		return err
 	})
+}
+
+// resume switches on what is off, and says what it did. Who is leaving can do without:
+// what doesn't start is removed as it is.
+func resume(ctx context.Context, switchOn func(context.Context) ([]string, error), leaving bool) (did []string, err error) {
+	started, err := switchOn(ctx)
+	if len(started) > 0 {
+		did = append(did, "switched on "+strings.Join(started, ", "))
+	}
+	if err != nil && leaving && ctx.Err() == nil {
+		return append(did, "what doesn't start is removed as it is: "+err.Error()), nil
+	}
+	return did, err
 }
 
 // stop removes the lab from Docker.

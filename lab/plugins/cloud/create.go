@@ -12,9 +12,9 @@ import (
 	"hybrid/lab/vm"
 )
 
-// cleanupTime is how long undoing may take when time is up or the user has
+// CleanupTime is how long undoing may take when time is up or the user has
 // interrupted.
-const cleanupTime = 30 * time.Second
+const CleanupTime = 30 * time.Second
 
 // create makes an object and what it has of containers.
 func (c *Cloud) create(call *provider.Call, token string, t *Type, in Props) (string, Props, error) {
@@ -25,6 +25,9 @@ func (c *Cloud) create(call *provider.Call, token string, t *Type, in Props) (st
 		return "", nil, err
 	}
 	defer unlock()
+	if err := call.Err(); err != nil {
+		return "", nil, err // of an engine that has died meanwhile: the next one's create has its turn
+	}
 	if err := c.clearOrphans(call, token, string(call.URN)); err != nil {
 		return "", nil, fmt.Errorf("clearing what an interrupted deployment left: %w", err)
 	}
@@ -50,13 +53,16 @@ func (c *Cloud) create(call *provider.Call, token string, t *Type, in Props) (st
 	if err != nil {
 		return "", nil, err
 	}
-	if err := c.realize(call, t, o); err != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(call), cleanupTime)
+	var all Props
+	if err = c.realize(call, t, o); err == nil {
+		all, err = c.changed(call, o.ID)
+	}
+	if err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(call), CleanupTime)
 		defer cancel()
 		return "", nil, errors.Join(err, c.remove(ctx, o.ID, false))
 	}
-	all, err := c.current(call, o.ID)
-	return o.ID, all, err
+	return o.ID, all, nil
 }
 
 // resolve finds the objects that one with these properties needs. Each must

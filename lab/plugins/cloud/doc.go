@@ -20,6 +20,11 @@
 // created and nothing of it is deleted, such as a lone address after an
 // interrupted `up` and a `destroy`, goes with the lab itself.
 //
+// The engine doesn't show that it knows an ID when it is told to replace the resource
+// whatever its state, with `pulumi up --replace` or after `pulumi state taint`. What the
+// deployment just before has created, and nothing refers to, is deleted as an orphan
+// then: before its replacement is created, not after.
+//
 // Real clouds do none of this: there an interrupted create leaves an orphan
 // that costs money until somebody deletes it by hand, and `pulumi refresh`
 // asks for its ID to import it.

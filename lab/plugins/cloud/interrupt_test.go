@@ -3,14 +3,18 @@ package cloud_test
 import (
 	"context"
 	"errors"
+	"net/url"
 	"runtime"
 	"sync"
 	"testing"
 	"time"
 
+	"hybrid/lab/lock"
 	"hybrid/lab/plugins/aws"
+	"hybrid/lab/plugins/cloud"
 	"hybrid/lab/plugins/cloud/cloudtest"
 	"hybrid/lab/plugins/provider"
+	"hybrid/lab/vm"
 )
 
 const (
@@ -118,6 +122,39 @@ func TestCreateGoesOn(t *testing.T) {
 	<-ended
 	if n := e.Objects(subnetType); n != 1 || e.Host.Networks() != 1 {
 		t.Errorf("%d subnets and %d networks after another up; want 1 each", n, e.Host.Networks())
+	}
+}
+
+// The engine was killed while its plugin waited for another create of the same URN: what
+// came of it now would be nobody's.
+func TestCreateThatIsLate(t *testing.T) {
+	e := engine(t)
+	unlock, err := lock.Take("create-" + url.PathEscape(eipType+" address"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := e.Try(eipType, "address", m{"domain": "vpc"})
+		ended <- err
+	}()
+	time.Sleep(100 * time.Millisecond) // it waits for the lock
+	if err := e.Provider.Close(); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(100*time.Millisecond, unlock)
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v; want a cancellation", err)
+	}
+	if n := e.Objects(eipType); n != 0 {
+		t.Errorf("%d addresses; want none", n)
+	}
+}
+
+// Whoever ends before the plugin's last create is cleared away leaves it to nobody.
+func TestEngineGrace(t *testing.T) {
+	if longest := 2*vm.CreateTimeout + cloud.CleanupTime; provider.EngineGrace <= longest {
+		t.Errorf("a plugin ends %s after its engine; want that it waits longer than the %s that a create may take to end", provider.EngineGrace, longest)
 	}
 }
 

@@ -73,13 +73,14 @@ func (c *Cloud) apply(ctx context.Context, f *os.File, network string, policy vm
 	if err != nil {
 		return err
 	}
+	// Forgotten first: after a failure the router may have the policy, or not.
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
 	if err := host.ApplyPolicy(ctx, VMID(network), policy); err != nil {
 		if errors.Is(err, vm.ErrNotFound) { // a refresh of the network tells
 			return nil
 		}
-		return err
-	}
-	if err := f.Truncate(0); err != nil {
 		return err
 	}
 	_, err = f.WriteAt([]byte(digest), 0)

@@ -63,6 +63,15 @@ func (c *Cloud) reconcile(ctx context.Context, id string) error {
 	return err
 }
 
+// changed returns the properties of an object that was created or updated.
+func (c *Cloud) changed(ctx context.Context, id string) (Props, error) {
+	all, err := c.current(ctx, id)
+	if err == nil && all == nil {
+		err = fmt.Errorf("%s was deleted meanwhile: `pulumi up --refresh` makes it again", id)
+	}
+	return all, err
+}
+
 // current returns an object's properties as they are now, or nil.
 func (c *Cloud) current(ctx context.Context, id string) (Props, error) {
 	var o *Object

@@ -42,7 +42,7 @@ func (c *Cloud) update(ctx context.Context, config Props, token string, t *Type,
 			return nil, err
 		}
 	}
-	return c.current(ctx, id)
+	return c.changed(ctx, id)
 }
 
 // applied returns the properties after new inputs: those that are no longer set

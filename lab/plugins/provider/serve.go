@@ -15,10 +15,14 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-const (
-	engineInterval = 2 * time.Second  // between looks whether the engine lives
-	engineGrace    = 15 * time.Second // for what is under way when it has died
-)
+// engineInterval is the time between looks whether the engine lives.
+const engineInterval = 2 * time.Second
+
+// EngineGrace is for what is under way when the engine has died. Docker may take
+// vm.CreateTimeout to make what it was asked for, the clouds then clear that away
+// within half a minute, and a router's last policy may take as long again: who ended
+// sooner would leave what nobody knows.
+const EngineGrace = 3 * time.Minute
 
 // Serve serves the package to the engine at the address, as the pulumi CLI
 // expects of a plugin: it prints its port, and ends when the engine does.
@@ -32,7 +36,7 @@ func Serve(pkg *Package, engine string) error {
 		_ = p.Close()
 		// What is under way cleans up after itself, or hangs: then the next
 		// deployment cleans up.
-		time.AfterFunc(engineGrace, func() { os.Exit(1) })
+		time.AfterFunc(EngineGrace, func() { os.Exit(1) })
 	})
 	if err != nil {
 		return err
