@@ -126,7 +126,7 @@ func encrypted(l *lab) {
 	// what is in the clear.
 	l.run("london-2", fmt.Sprintf("for i in 1 2 3; do echo %s | socat -u - UDP-SENDTO:%s:6784; done", control, target))
 	for cluster, count := range counts {
-		// All has passed by now: the answers have come back.
+		// All has passed by now.
 		if _, err := l.host.ExecRouter(l.ctx, l.machines(cluster)[0].NetworkID, "pkill", "-INT", "-x", "tcpdump"); err != nil {
 			l.Error(err)
 		}
@@ -236,14 +236,23 @@ func leaves(l *lab) {
 	}
 }
 
-// wrongPassword lets frankfurt join again, with another password than the others:
-// only its own resources are updated.
+// wrongPassword gives the mesh another password, and then lets frankfurt join again with
+// yet another one: only its own resources are updated.
 func wrongPassword(l *lab) {
 	const wrong = "not-what-the-others-have"
-	path := strings.TrimPrefix(l.config(func(map[string]any) {}), "--config-file=")
-	l.must("config", "set", "--secret", "weavePassword", wrong, "--config-file", path)
+	set := func(config, password string) string {
+		path := strings.TrimPrefix(config, "--config-file=")
+		l.must("config", "set", "--secret", "weavePassword", password, "--config-file", path)
+		return config
+	}
+	// From here on no password is generated. An update of targets doesn't bear that a
+	// resource that others need has left the program (Pulumi's "Duplicate resource URN").
+	l.up(set(without(l, "frankfurt"), "the-password-of-the-others"))
+	if err := l.meshed(map[string][]string{"london": want["london"], "america": want["america"]}); err != nil {
+		l.Errorf("with a new password: %v", err)
+	}
 	start := time.Now()
-	out, err := l.pulumi("up", "--yes", "--skip-preview", "--config-file="+path,
+	out, err := l.pulumi("up", "--yes", "--skip-preview", set(l.config(func(map[string]any) {}), wrong),
 		"--target", "**frankfurt**", "--target", "**london-peers")
 	if err == nil {
 		l.Fatal("pulumi up took a wrong password")
