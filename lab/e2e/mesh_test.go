@@ -105,7 +105,7 @@ func encrypted(l *lab) {
 		networks[cluster], ended[cluster] = l.machines(cluster)[0].NetworkID, make(chan error, 1)
 		go func() {
 			_, err := l.host.ExecRouter(l.ctx, networks[cluster], "sh", "-c",
-				"timeout -s INT 60 tcpdump -i any -n -s 0 -U --immediate-mode -w "+file+" 2>"+log)
+				"timeout -s INT 60 tcpdump -Z root -i any -n -s 0 -U --immediate-mode -w "+file+" 2>"+log)
 			ended[cluster] <- err
 		}()
 		l.eventually(10*time.Second, func() error {
