@@ -1,0 +1,160 @@
+package clouds
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"hybrid/internal/mockcloud"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"gopkg.in/yaml.v3"
+)
+
+// firstBoot is what cloud-init does with the user-data.
+func firstBoot(t *testing.T) (files map[string]string, commands [][]string) {
+	t.Helper()
+	var config struct {
+		WriteFiles []struct{ Path, Content string } `yaml:"write_files"`
+		RunCmd     [][]string                       `yaml:"runcmd"`
+	}
+	if err := yaml.Unmarshal([]byte(userData), &config); err != nil {
+		t.Fatal(err)
+	}
+	files = map[string]string{}
+	for _, f := range config.WriteFiles {
+		files[f.Path] = f.Content
+	}
+	return files, config.RunCmd
+}
+
+// The host key that is pinned is the one that sshd offers, and stays.
+func TestHostKey(t *testing.T) {
+	files, _ := firstBoot(t)
+	for path, want := range map[string]string{
+		"/etc/ssh/sshd_config.d/10-host-key.conf": "HostKey /etc/ssh/ssh_host_ed25519_key\n",
+		"/etc/default/instance_configs.cfg":       "[InstanceSetup]\nset_host_keys = false\n",
+	} {
+		if got := files[path]; got != want {
+			t.Errorf("%s: found %q, want %q", path, got, want)
+		}
+	}
+}
+
+// Keys of ec2-instance-connect open nothing, where there is such a thing.
+func TestInstanceConnectIsOff(t *testing.T) {
+	_, commands := firstBoot(t)
+	i := slices.IndexFunc(commands, func(c []string) bool { return strings.Contains(strings.Join(c, " "), "ec2-instance-connect") })
+	if i < 0 {
+		t.Fatal("found no command about ec2-instance-connect")
+	}
+	script := commands[i][2]
+	for there, want := range map[bool][]string{true: {"systemctl daemon-reload", "systemctl try-restart ssh"}, false: nil} {
+		m := newMachine(t)
+		if there {
+			m.File("usr/lib/systemd/system/ssh.service.d/ec2-instance-connect.conf", "[Service]\n")
+		}
+		// With the library, for that finds no program but the machine's.
+		_, stderr, calls, err := m.Run(Compose(strings.ReplaceAll(script, " /usr/", " "+m.Dir+"/usr/"), nil), "runcmd", "")
+		if err != nil {
+			t.Errorf("%v: %s", err, stderr)
+		}
+		called(t, calls, want...)
+		link, _ := os.Readlink(m.Dir + "/etc/systemd/system/ssh.service.d/ec2-instance-connect.conf")
+		if (link == "/dev/null") != there {
+			t.Errorf("with the vendor's drop-in: %v, found ours leading to %q", there, link)
+		}
+	}
+}
+
+// at is what is at a path of a resource's inputs, or nil.
+func at(a pulumi.MockResourceArgs, path string) any {
+	parsed, err := resource.ParsePropertyPath(path)
+	if err != nil {
+		return err
+	}
+	v, ok := parsed.Get(resource.NewProperty(a.Inputs))
+	if !ok {
+		return nil
+	}
+	return v.V
+}
+
+// What docs/security.md and comments promise of machines and providers.
+func TestPromises(t *testing.T) {
+	for _, c := range []struct {
+		cloud, name, path string
+		want              any
+	}{
+		{DigitalOcean, "london-2", "dropletAgent", false},
+		{AWS, "london-2", "metadataOptions.httpTokens", "required"},
+		{AWS, "london-2", "metadataOptions.httpPutResponseHopLimit", 1.0},
+		{AWS, "london-2", "rootBlockDevice.encrypted", true},
+		{AWS, "london-2", "iamInstanceProfile", nil},
+		{GCE, "london-2", `metadata["enable-oslogin"]`, "FALSE"},
+		{GCE, "london-2", `metadata["block-project-ssh-keys"]`, "TRUE"},
+		{GCE, "london-2", "serviceAccount", nil},
+		{AWS, "london-kubernetes", "deleteUnreachable", true},
+		{AWS, "london-kubernetes", "enableSecretMutable", true},
+		{AWS, "london-kubernetes", "enableConfigMapMutable", true},
+	} {
+		if got := at(build(t, "london", args(c.cloud), false, nil).Find(t, c.name), c.path); got != c.want {
+			t.Errorf("%s, %s: %s is %v, want %v", c.cloud, c.name, c.path, got, c.want)
+		}
+	}
+}
+
+// Each setting that is said to be passed on is, and no other.
+func TestProviderSettings(t *testing.T) {
+	config := map[string]string{}
+	want := map[string][]string{}
+	for _, s := range ProviderSettings {
+		namespace, key, _ := strings.Cut(s.Key, ":")
+		config[s.Key] = s.Key
+		want[namespace] = append(want[namespace], key)
+	}
+	eachCloud(t, func(t *testing.T, cloud string) {
+		r, err := mockcloud.Run(false, config, func(ctx *pulumi.Context) error {
+			_, err := NewCluster(ctx, "london", args(cloud))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		provider := r.Find(t, "london-"+cloud)
+		namespace := strings.TrimPrefix(provider.TypeToken, "pulumi:providers:")
+		var got []string
+		for key := range provider.Inputs {
+			if text(provider, string(key)) == namespace+":"+string(key) {
+				got = append(got, string(key))
+			}
+		}
+		if !slices.Equal(sorted(got), sorted(want[namespace])) {
+			t.Errorf("found %v, want %v", got, want[namespace])
+		}
+	})
+}
+
+// Certificates are renewed behind Pulumi's back: then admin.conf must be read anew,
+// and nothing else may happen for that.
+func TestAdminConfCanBeReadAnew(t *testing.T) {
+	r := build(t, "london", args(AWS), false, nil)
+	conf := r.Find(t, "london-1-admin-conf")
+	if conf.Inputs.HasValue("delete") {
+		t.Error("london-1-admin-conf has something to do on deletion")
+	}
+	for name, a := range r.Made {
+		for property, dependencies := range a.RegisterRPC.GetPropertyDependencies() {
+			if property == "kubeconfig" {
+				continue // which replaces no provider, for its cluster has an identifier
+			}
+			for _, urn := range dependencies.GetUrns() {
+				if strings.HasSuffix(urn, "::london-1-admin-conf") {
+					t.Errorf("%s: %s comes from london-1-admin-conf", name, property)
+				}
+			}
+		}
+	}
+}
