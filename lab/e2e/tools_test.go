@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -156,33 +157,17 @@ func (l *lab) machine(node string) (string, error) {
 // meshed checks that every node is connected to all others, encrypted, and owns
 // addresses, and that all addresses are owned by nodes that there are.
 func (l *lab) meshed(want map[string][]string) error {
-	var nodes []string
-	for _, names := range want {
-		nodes = append(nodes, names...)
+	peers, err := l.connected(want)
+	if err != nil {
+		return err
 	}
-	slices.Sort(nodes)
-	for _, node := range nodes {
-		p, err := l.peer(node)
-		if err != nil {
-			return err
-		}
-		var connected []string
-		for _, c := range p.Connections {
-			if !c.Encrypted {
-				return fmt.Errorf("%s: the connection to %s is not encrypted", node, c.Node)
-			}
-			connected = append(connected, c.Node)
-		}
-		slices.Sort(connected)
-		if others := slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return n == node }); !slices.Equal(connected, others) {
-			return fmt.Errorf("%s is connected to %v, want %v; %v", node, connected, others, p.Failed)
-		}
+	for node, p := range peers {
 		if p.Share() == 0 {
 			return fmt.Errorf("%s owns no addresses", node)
 		}
 		total := 0
 		for _, o := range p.Owners {
-			if !slices.Contains(nodes, o.Node) || !o.Reachable {
+			if peers[o.Node] == nil || !o.Reachable {
 				return fmt.Errorf("%s: %d addresses belong to %s, which is gone", node, o.Addresses, o.Node)
 			}
 			total += o.Addresses
@@ -192,4 +177,30 @@ func (l *lab) meshed(want map[string][]string) error {
 		}
 	}
 	return nil
+}
+
+// connected checks that every node is connected, encrypted, to all others and to
+// nobody else. It returns their peers.
+func (l *lab) connected(want map[string][]string) (map[string]*weave.Peer, error) {
+	nodes := slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Values(want))...)))
+	peers := map[string]*weave.Peer{}
+	for _, node := range nodes {
+		p, err := l.peer(node)
+		if err != nil {
+			return nil, err
+		}
+		var connected []string
+		for _, c := range p.Connections {
+			if !c.Encrypted {
+				return nil, fmt.Errorf("%s: the connection to %s is not encrypted", node, c.Node)
+			}
+			connected = append(connected, c.Node)
+		}
+		slices.Sort(connected)
+		if others := slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return n == node }); !slices.Equal(connected, others) {
+			return nil, fmt.Errorf("%s is connected to %v, want %v; %v", node, connected, others, p.Failed)
+		}
+		peers[node] = p
+	}
+	return peers, nil
 }
