@@ -42,7 +42,7 @@ func TestClusters(t *testing.T) {
 		{name: "no secret in the clear", run: noSecrets},
 		{name: "firewalls are enforced", run: firewalls},
 		{name: "drift is shown and repaired", run: drift},
-		{name: "a control plane lost", run: controlPlaneLost, long: true},
+		{name: "control planes lost", run: controlPlanesLost, long: true},
 		{name: "one worker more and one fewer", run: workers},
 	})
 	l.leave()

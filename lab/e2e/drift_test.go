@@ -37,22 +37,29 @@ func drift(l *lab) {
 	l.must("preview", "--expect-no-changes")
 }
 
-// controlPlaneLost: a new machine gets a new cluster, which the worker joins; the
-// other clusters aren't touched.
-func controlPlaneLost(l *lab) {
-	before := l.ids()
-	if err := l.host.DeleteMachine(l.ctx, l.machines("america")[0].ID); err != nil {
-		l.Fatal(err)
-	}
-	l.must("refresh", "--yes", "--skip-preview")
-	l.up()
-	l.allReady(want)
-	for urn, id := range l.ids() {
-		if !strings.Contains(urn, "::america") && before[urn] != id {
-			l.Errorf("%s was %q, now it is %s: only america has lost something", urn, before[urn], id)
+// controlPlanesLost takes a member's control plane away, then the federation's host's.
+// A new machine gets a new cluster, which the old worker joins. Other clusters aren't
+// touched; the host's had the federation's API, which is made anew with it.
+func controlPlanesLost(l *lab) {
+	for _, cluster := range []string{"frankfurt", "america"} {
+		before := l.ids()
+		if err := l.host.DeleteMachine(l.ctx, l.machines(cluster)[0].ID); err != nil {
+			l.Fatal(err)
 		}
+		l.must("refresh", "--yes", "--skip-preview")
+		l.up()
+		l.allReady(want)
+		if err := errors.Join(l.meshed(want), l.membersReady("london", "frankfurt", "america")); err != nil {
+			l.Errorf("after %s has lost its control plane: %v", cluster, err)
+		}
+		for urn, id := range l.ids() {
+			lost := strings.Contains(urn, "::"+cluster) || cluster == "america" && strings.Contains(urn, "hybrid:federation:Federation$")
+			if !lost && before[urn] != id {
+				l.Errorf("%s was %q, now it is %s, although it was %s that has lost its control plane", urn, before[urn], id, cluster)
+			}
+		}
+		l.must("preview", "--expect-no-changes")
 	}
-	l.must("preview", "--expect-no-changes")
 }
 
 // resource finds one of the state by its name.
