@@ -53,9 +53,14 @@ func TestInterrupted(t *testing.T) {
 			if err := test.create(ctx, host); !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v, want %v", err, context.Canceled)
 			}
-			l.must(test.undo(t.Context(), host))
-			close(undone)
-			<-made
+			err := test.undo(t.Context(), host)
+			close(undone) // in any case, or the server waits for it forever
+			l.must(err)
+			select {
+			case <-made:
+			case <-time.After(vm.CreateTimeout):
+				t.Fatalf("Docker was not asked for %s", test.path)
+			}
 			if after := fmt.Sprint(l.left()); after != before {
 				t.Errorf("left are %s, want %s", after, before)
 			}
