@@ -43,6 +43,15 @@ func TestHostKey(t *testing.T) {
 	}
 }
 
+// The mesh's packets find room, at every boot.
+func TestSocketBuffer(t *testing.T) {
+	files, _ := firstBoot(t)
+	const path, want = "/etc/sysctl.d/90-kubernetes.conf", "\nnet.core.rmem_default = 4194304\n"
+	if !strings.Contains(files[path], want) {
+		t.Errorf("%s: found %q, want %q in it", path, files[path], want)
+	}
+}
+
 // Keys of ec2-instance-connect open nothing, where there is such a thing.
 func TestInstanceConnectIsOff(t *testing.T) {
 	_, commands := firstBoot(t)
