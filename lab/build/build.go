@@ -65,13 +65,11 @@ func (b *Builder) one(ctx context.Context, p program) error {
 		return nil
 	}
 	return b.Log.Do("build "+p.name, func(s *progress.Step) error {
-		dir := filepath.Join(b.Project, p.dir)
-		if p.prepare != nil {
-			if dir, err = p.prepare(ctx, b, dir); err != nil {
-				return err
-			}
+		flags, err := p.flags(ctx, b)
+		if err != nil {
+			return err
 		}
-		cpu, err := compile(ctx, s, dir, out, p)
+		cpu, err := compile(ctx, s, filepath.Join(b.Project, p.dir), out, p, flags)
 		if err != nil {
 			return err
 		}
@@ -85,13 +83,13 @@ func (b *Builder) one(ctx context.Context, p program) error {
 }
 
 // compile runs `go build` and returns the CPU time that it took.
-func compile(ctx context.Context, s *progress.Step, dir, out string, p program) (time.Duration, error) {
+func compile(ctx context.Context, s *progress.Step, dir, out string, p program, flags []string) (time.Duration, error) {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return 0, err
 	}
 	// A running program's file can't be written to, but it can be replaced.
 	fresh := out + ".new"
-	args := []string{"build", "-v", "-o", fresh, "-ldflags", p.ldflags, p.pkg}
+	args := slices.Concat([]string{"build", "-v", "-o", fresh, "-ldflags", p.ldflags}, flags, []string{p.pkg})
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Env = dir, Env()
 	stderr, err := cmd.StderrPipe()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,7 +120,8 @@ func TestModulesAreAligned(t *testing.T) {
 		"github.com/coredns/caddy", "github.com/spf13/cast", "sigs.k8s.io/controller-runtime", "sigs.k8s.io/mcs-api",
 	}
 	first := map[string][2]string{} // module → version, program
-	programs, err := (&Builder{Project: root}).programs()
+	b := &Builder{Project: root, Cache: t.TempDir()}
+	programs, err := b.programs()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +129,7 @@ func TestModulesAreAligned(t *testing.T) {
 		if p.alone {
 			continue
 		}
-		for module, version := range modules(t, filepath.Join(root, p.dir), p.pkg) {
+		for module, version := range modules(t, b, p) {
 			was, ok := first[module]
 			if !ok {
 				first[module] = [2]string{version, p.name}
@@ -140,18 +142,12 @@ func TestModulesAreAligned(t *testing.T) {
 }
 
 // modules maps the modules that a program is compiled from to their versions.
-func modules(t *testing.T, dir, pkg string) map[string]string {
+func modules(t *testing.T, b *Builder, p program) map[string]string {
 	t.Helper()
-	// -e: the Kubernetes plugin's embedded files come at build time.
-	out, err := output(t.Context(), dir, "go", "list", "-e", "-deps", "-f",
-		"{{with .Module}}{{.Path}} {{with .Replace}}{{.Version}}{{else}}{{.Version}}{{end}}{{end}}", pkg)
-	if err != nil {
-		t.Fatal(err)
-	}
 	versions := map[string]string{}
-	for _, line := range bytes.Split([]byte(out), []byte("\n")) {
-		if f := bytes.Fields(line); len(f) == 2 {
-			versions[string(f[0])] = string(f[1])
+	for _, line := range packages(t, b, p, "{{with .Module}}{{.Path}} {{with .Replace}}{{.Version}}{{else}}{{.Version}}{{end}}{{end}}") {
+		if f := strings.Fields(line); len(f) == 2 {
+			versions[f[0]] = f[1]
 		}
 	}
 	return versions

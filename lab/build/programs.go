@@ -1,9 +1,6 @@
 package build
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,10 +29,8 @@ type program struct {
 	pkg     string
 	ldflags string
 	output  string // where it goes; empty: the cache
-	// prepare returns the folder to build in, when the module's own won't do.
-	prepare func(ctx context.Context, b *Builder, dir string) (string, error)
-	// edits are what prepare changes in a module's sources.
-	edits []edit
+	edits   []edit
+	embeds  []embed
 	// alone says that nothing is gained from compiling the modules that it shares
 	// with the others at the same versions.
 	alone bool
@@ -68,7 +63,7 @@ func (b *Builder) programs() ([]program, error) {
 	// Weave is of 2019, and so are the versions of Kubernetes' modules that it
 	// compiles with.
 	weaveProgram := func(name string) program {
-		return program{name: name, dir: "lab/weave", pkg: weaveModule + "/prog/" + name, prepare: editWeave, edits: weaveEdits, alone: true,
+		return program{name: name, dir: "lab/weave", pkg: weaveModule + "/prog/" + name, edits: weaveEdits, alone: true,
 			ldflags: strip + " -X main.version=" + strings.TrimSuffix(strings.TrimPrefix(weave, "v"), "+incompatible")}
 	}
 	return []program{
@@ -89,7 +84,11 @@ func (b *Builder) programs() ([]program, error) {
 		weaveProgram("kube-utils"),
 		{name: "pulumi", dir: "lab", pkg: pulumiModule + "/cmd/pulumi",
 			ldflags: strip + " -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=" + pulumi},
-		{name: "pulumi-resource-kubernetes", dir: "lab/kubernetesplugin", pkg: ".", prepare: copyKubernetesSchema,
+		{name: "pulumi-resource-kubernetes", dir: "lab/kubernetesplugin", pkg: ".", edits: kubernetesPluginEdits,
+			embeds: []embed{
+				{kubernetesPluginModule, "cmd/pulumi-resource-kubernetes/schema.json"},
+				{kubernetesPluginModule, "cmd/pulumi-resource-kubernetes/terraform-mapping.json"},
+			},
 			ldflags: strip + " -X " + kubernetesPluginModule + "/pkg/version.Version=" + strings.TrimPrefix(sdk, "v")},
 	}, nil
 }
@@ -129,37 +128,6 @@ func Version(dir, module string) (string, error) {
 	return "", fmt.Errorf("%s: want a requirement of %s, found none", path, module)
 }
 
-// copyKubernetesSchema copies the plugin's sources to a folder of the cache
-// beside the schema that they embed: it is 8 MB of a module that is downloaded
-// anyway, and go:embed takes nothing from outside its own module.
-func copyKubernetesSchema(ctx context.Context, b *Builder, dir string) (string, error) {
-	module, err := output(ctx, dir, "go", "mod", "download", "-json", kubernetesPluginModule)
-	if err != nil {
-		return "", err
-	}
-	schemas, err := moduleDir(module)
-	if err != nil {
-		return "", err
-	}
-	to := filepath.Join(b.Cache, "src", "kubernetesplugin")
-	if err := os.RemoveAll(to); err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(to, 0o755); err != nil {
-		return "", err
-	}
-	for _, from := range []string{
-		filepath.Join(dir, "main.go"), filepath.Join(dir, "go.mod"), filepath.Join(dir, "go.sum"),
-		filepath.Join(schemas, "cmd", "pulumi-resource-kubernetes", "schema.json"),
-		filepath.Join(schemas, "cmd", "pulumi-resource-kubernetes", "terraform-mapping.json"),
-	} {
-		if err := copyFile(from, filepath.Join(to, filepath.Base(from))); err != nil {
-			return "", err
-		}
-	}
-	return to, nil
-}
-
 func copyFile(from, to string) error {
 	r, err := os.Open(from)
 	if err != nil {
@@ -175,16 +143,4 @@ func copyFile(from, to string) error {
 		return err
 	}
 	return w.Close()
-}
-
-// moduleDir reads the folder from what `go mod download -json` prints.
-func moduleDir(text string) (string, error) {
-	var m struct{ Dir, Error string }
-	if err := json.Unmarshal([]byte(text), &m); err != nil {
-		return "", err
-	}
-	if m.Error != "" {
-		return "", errors.New(m.Error)
-	}
-	return m.Dir, nil
 }

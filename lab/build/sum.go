@@ -22,7 +22,7 @@ func (p program) sum(ctx context.Context, project string) (string, error) {
 		return "", err
 	}
 	h := sha256.New()
-	fmt.Fprintln(h, goversion, p.pkg, p.ldflags, p.output, p.edits)
+	fmt.Fprintln(h, goversion, p.pkg, p.ldflags, p.output, p.edits, p.embeds)
 	if err := hashModule(h, filepath.Join(project, p.dir)); err != nil {
 		return "", err
 	}
