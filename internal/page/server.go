@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,10 +88,7 @@ func (s *Server) Handler() http.Handler {
 	files.HandleFunc("GET /events", s.events)
 	files.HandleFunc("GET /about", s.about)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// A name that somebody else has given this address would make a stranger's
-		// page and this one the same site.
-		host, _, err := net.SplitHostPort(r.Host)
-		if address := net.ParseIP(host); err != nil || host != "localhost" && (address == nil || !address.IsLoopback()) {
+		if !thisMachine(r.Host) {
 			http.Error(w, "this page is for this machine only", http.StatusForbidden)
 			return
 		}
@@ -102,6 +100,25 @@ func (s *Server) Handler() http.Handler {
 		h.Set("Cache-Control", "no-store")
 		files.ServeHTTP(w, r)
 	})
+}
+
+// thisMachine says whether a request's Host is this machine's own name or address. A
+// name that others have given this address would make a stranger's page and this one
+// the same site. Browsers leave out the port 80, and may write localhost with the dot
+// of the DNS' root.
+func thisMachine(host string) bool {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil { // there is no port
+		name = host
+		if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+			name = host[1 : len(host)-1]
+		}
+	}
+	if strings.EqualFold(strings.TrimSuffix(name, "."), "localhost") {
+		return true
+	}
+	address := net.ParseIP(name)
+	return address != nil && address.IsLoopback()
 }
 
 // message is what a page is sent.

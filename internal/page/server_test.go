@@ -52,6 +52,11 @@ func TestStrangersAreRefused(t *testing.T) {
 	h := NewServer(kubectl).Handler()
 	for host, want := range map[string]int{
 		"127.0.0.1:1234": 200, "localhost:1234": 200, "[::1]:1234": 200,
+		// A browser leaves out the port 80.
+		"127.0.0.1": 200, "localhost": 200, "[::1]": 200, "127.0.0.1:": 200,
+		"LocalHost:1234": 200, "localhost.:1234": 200, "localhost.": 200, "[::ffff:127.0.0.1]:80": 200,
+		"localhost.evil.example": 403, "127.0.0.1.evil.example": 403, "127.0.0.1.evil.example:80": 403,
+		"[198.51.100.7]": 403, "[::]": 403, "0.0.0.0": 403, ".": 403, "[]": 403, "[localhost": 403,
 		"evil.example:1234": 403, "evil.example": 403, "198.51.100.7:80": 403, "localhost.evil.example:1": 403, "": 403,
 	} {
 		if w := get(t, h, host, "/"); w.Code != want {
