@@ -96,6 +96,20 @@ func TestStatusOfDeadCluster(t *testing.T) {
 	}
 }
 
+func TestStatusOfBrokenContext(t *testing.T) {
+	c := fakecloud.New(t, 3, 2)
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	broken := strings.Replace(c.Kubeconfig(), `"contexts":[`, `"contexts":[{"name":"paris","context":{"cluster":"nosuch","user":"test"}},`, 1)
+	if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := run(t, "status", "--kubeconfig", path, "-o", "json")
+	var s observe.Snapshot
+	if err := json.Unmarshal([]byte(out), &s); err != nil || code != 1 || len(s.Clusters) != 4 || len(s.Problems) != 1 {
+		t.Errorf("status %d, %v, problems %v:\n%s%s", code, err, s.Problems, out, errs)
+	}
+}
+
 func TestNothingToLookAt(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if code, _, errs := run(t, "status"); code != 2 || !strings.Contains(errs, "no `pulumi` on PATH") {

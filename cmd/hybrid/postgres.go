@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hybrid/internal/shell"
 	"hybrid/workloads/replication"
 )
 
@@ -134,7 +135,7 @@ func (p *promotion) commands(to string) [][]string {
 // next are the commands as they are typed, a line each.
 func (p *promotion) next(to string) (lines string) {
 	for _, c := range p.commands(to) {
-		lines += "  " + strings.Join(c, " ") + "\n"
+		lines += "  " + shell.Join(c...) + "\n"
 	}
 	return lines
 }
@@ -159,7 +160,7 @@ func awaitWritable(ctx context.Context, kubectl replication.Kubectl, t *replicat
 			return report.Write(os.Stdout)
 		}
 		if time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("the new master does not accept writes yet: kubectl --context %s logs psql-master-0", t.Master), err)
+			return errors.Join(fmt.Errorf("the new master does not accept writes yet: kubectl --context %s logs psql-master-0", shell.Quote(t.Master)), err)
 		}
 		select {
 		case <-ctx.Done():

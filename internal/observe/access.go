@@ -19,16 +19,36 @@ import (
 
 // access is what is needed to ask a cluster, or the federation.
 type access struct {
-	server  string
+	server string // empty if the kubeconfig is broken
+	// broken is what is wrong with the kubeconfig. Nothing below is there then.
+	broken  error
 	client  kubernetes.Interface
 	dynamic dynamic.Interface
 	exec    func(ctx context.Context, p Pod, container string, argv ...string) ([]byte, error)
 }
 
+// prepare is open, for one part of a whole: a context that is broken doesn't keep the
+// others from being looked at.
+func prepare(kubeconfig *clientcmdapi.Config, name string) *access {
+	a, err := open(kubeconfig, name)
+	if err != nil {
+		return &access{broken: err}
+	}
+	return a
+}
+
 // open makes the clients of a context. It connects to nothing.
 func open(kubeconfig *clientcmdapi.Config, name string) (*access, error) {
-	if kubeconfig.Contexts[name] == nil {
+	use := kubeconfig.Contexts[name]
+	if use == nil {
 		return nil, fmt.Errorf("the kubeconfig has no context %q", name)
+	}
+	// The library says that there is no configuration at all, or goes on as nobody.
+	if kubeconfig.Clusters[use.Cluster] == nil {
+		return nil, fmt.Errorf("the kubeconfig's context %q is of cluster %q, and there is no such cluster", name, use.Cluster)
+	}
+	if use.AuthInfo != "" && kubeconfig.AuthInfos[use.AuthInfo] == nil {
+		return nil, fmt.Errorf("the kubeconfig's context %q is of user %q, and there is no such user", name, use.AuthInfo)
 	}
 	config, err := clientcmd.NewNonInteractiveClientConfig(*kubeconfig, name, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
 	if err != nil {

@@ -29,6 +29,10 @@ func (o *Observer) readCluster(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	a := o.clusters[name]
+	if a.broken != nil {
+		o.update(name, func(c *clusterFacts) { c.err = a.broken })
+		return
+	}
 	var found clusterFacts
 	var nodesErr, podsErr error
 	var all sync.WaitGroup

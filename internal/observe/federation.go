@@ -76,6 +76,9 @@ func (o *Observer) readFederation(ctx context.Context) {
 	kinds := []schema.GroupVersionResource{karmadaClusters, karmadaPolicies, karmadaBindings}
 	lists, errs := make([]*unstructured.UnstructuredList, len(kinds)), make([]error, len(kinds))
 	var all sync.WaitGroup
+	if o.federation.broken != nil {
+		errs[0], kinds = o.federation.broken, nil
+	}
 	for i, kind := range kinds {
 		all.Go(func() { lists[i], errs[i] = o.federation.dynamic.Resource(kind).List(ctx, metav1.ListOptions{}) })
 	}

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -54,26 +55,27 @@ type peerReport struct {
 	err  error
 }
 
-// New prepares for looking at a stack. It connects to nothing.
+// New prepares for looking at a stack. It connects to nothing. A cluster whose context
+// is broken is a problem of that cluster; that all are is an error.
 func New(s *Stack) (*Observer, error) {
 	o := &Observer{
 		Timeout: DefaultTimeout, stack: s,
 		clusters: map[string]*access{}, changed: make(chan struct{}, 1),
 		facts: facts{clusters: map[string]clusterFacts{}},
 	}
+	var broken []error
 	for _, c := range s.Clusters {
-		a, err := open(s.Kubeconfig, c.Name)
-		if err != nil {
-			return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
+		a := prepare(s.Kubeconfig, c.Name)
+		if a.broken != nil {
+			broken = append(broken, fmt.Errorf("cluster %q: %w", c.Name, a.broken))
 		}
 		o.clusters[c.Name] = a
 	}
+	if len(broken) == len(s.Clusters) {
+		return nil, errors.Join(broken...)
+	}
 	if s.Kubeconfig.Contexts[FederationContext] != nil {
-		a, err := open(s.Kubeconfig, FederationContext)
-		if err != nil {
-			return nil, fmt.Errorf("the federation: %w", err)
-		}
-		o.federation = a
+		o.federation = prepare(s.Kubeconfig, FederationContext)
 	}
 	return o, nil
 }

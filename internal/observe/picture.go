@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hybrid/internal/shell"
 )
 
 // painter makes a snapshot of facts.
@@ -42,7 +44,11 @@ func (p *painter) problem(text, command string) {
 	p.to.Problems = append(p.to.Problems, Problem{strings.TrimSuffix(part, ":"), text, command})
 }
 
-func (p *painter) kubectl(cluster, args string) string { return p.stack.Kubectl(cluster) + " " + args }
+// kubectl is a command for a cluster, to be copied: its words, as they are. Names come
+// from others, and are quoted.
+func (p *painter) kubectl(cluster string, words ...string) string {
+	return p.stack.Kubectl(cluster) + " " + shell.Join(words...)
+}
 
 func (p *painter) clusters() {
 	for _, e := range p.stack.Clusters {
@@ -52,13 +58,17 @@ func (p *painter) clusters() {
 			Server: p.servers[e.Name], Reachable: f.err == nil, Version: f.version,
 		}
 		switch {
+		case f.err != nil && c.Server == "":
+			c.Error = f.err.Error()
+			p.unreachable[c.Name] = true
+			p.problem("cluster "+c.Name+": "+c.Error, p.stack.kubectl("config", "view"))
 		case f.err != nil:
 			c.Error = f.err.Error()
 			p.unreachable[c.Name] = true
-			p.problem("cluster "+c.Name+": its API at "+c.Server+" does not answer: "+c.Error, p.kubectl(c.Name, "get --raw '/readyz?verbose'"))
+			p.problem("cluster "+c.Name+": its API at "+c.Server+" does not answer: "+c.Error, p.kubectl(c.Name, "get", "--raw", "/readyz?verbose"))
 		case f.denied != nil:
 			c.Error = f.denied.Error()
-			p.problem("cluster "+c.Name+": "+c.Error, p.kubectl(c.Name, "auth can-i --list"))
+			p.problem("cluster "+c.Name+": "+c.Error, p.kubectl(c.Name, "auth", "can-i", "--list"))
 		}
 		c.Nodes = p.nodes(e, f)
 		p.to.Clusters = append(p.to.Clusters, c)
@@ -89,7 +99,7 @@ func (p *painter) nodes(e Expected, f clusterFacts) []Node {
 		case f.denied != nil:
 			n.Reason = "not to be seen"
 		case !n.Ready:
-			p.problem("node "+n.Name+" of "+e.Name+" is not ready: "+n.Reason, p.kubectl(e.Name, "describe node "+n.Name))
+			p.problem("node "+n.Name+" of "+e.Name+" is not ready: "+n.Reason, p.kubectl(e.Name, "describe", "node", n.Name))
 		}
 	}
 	return all
@@ -112,7 +122,7 @@ func (p *painter) pods() {
 		for _, pod := range p.facts.clusters[cluster].pods {
 			if !pod.OK && pod.Role == "" { // of those with a role it has been said
 				p.problem("pod "+pod.Namespace+"/"+pod.Name+" of "+cluster+": "+pod.State,
-					p.kubectl(cluster, "-n "+pod.Namespace+" describe pod "+pod.Name))
+					p.kubectl(cluster, "-n", pod.Namespace, "describe", "pod", pod.Name))
 			}
 		}
 	}
@@ -125,7 +135,7 @@ func (p *painter) zone() {
 	z := Zone{Installed: true, Domain: p.stack.Domain, NameServers: p.facts.zone}
 	for _, s := range z.NameServers {
 		if !s.Answers {
-			p.problem("zone "+z.Domain+": name server "+s.Name+": "+s.Error, "dig @"+s.Name+" "+z.Domain+" NS")
+			p.problem("zone "+z.Domain+": name server "+s.Name+": "+s.Error, shell.Join("dig", "@"+s.Name, z.Domain, "NS"))
 		}
 	}
 	p.to.Zone = z

@@ -16,18 +16,22 @@ func (p *painter) federation() {
 	}
 	f.Server = server
 	if !f.Reachable {
-		p.problem("federation: its API at "+server+" does not answer: "+f.Error, p.kubectl(FederationContext, "get --raw '/readyz?verbose'"))
+		if server == "" {
+			p.problem("federation: "+f.Error, p.stack.kubectl("config", "view"))
+			return
+		}
+		p.problem("federation: its API at "+server+" does not answer: "+f.Error, p.kubectl(FederationContext, "get", "--raw", "/readyz?verbose"))
 		return
 	}
 	for _, m := range f.Members {
 		if !m.Ready {
-			p.problem("federation: member "+m.Cluster+" is not ready: "+m.Reason, p.kubectl(FederationContext, "describe cluster "+m.Cluster))
+			p.problem("federation: member "+m.Cluster+" is not ready: "+m.Reason, p.kubectl(FederationContext, "describe", "cluster", m.Cluster))
 		}
 	}
 	for _, c := range p.stack.Clusters {
 		// A kubeconfig file doesn't say what belongs to the federation.
 		if p.stack.File == "" && !f.has(c.Name) {
-			p.problem("federation: "+c.Name+" is not a member", p.kubectl(FederationContext, "get clusters"))
+			p.problem("federation: "+c.Name+" is not a member", p.kubectl(FederationContext, "get", "clusters"))
 		}
 	}
 	for _, x := range f.Placements {
@@ -48,7 +52,7 @@ func (f *Federation) has(cluster string) bool {
 func (p *painter) placement(x Placement) {
 	what := fmt.Sprintf("%s %s/%s", x.Kind, x.Namespace, x.Name)
 	show := func(cluster string) string {
-		return p.kubectl(cluster, fmt.Sprintf("-n %s describe %s %s", x.Namespace, x.Kind, x.Name))
+		return p.kubectl(cluster, "-n", x.Namespace, "describe", x.Kind, x.Name)
 	}
 	if x.Error != "" {
 		p.problem("federation: "+what+" has no place: "+x.Error, show(FederationContext))

@@ -221,7 +221,7 @@ func (p *painter) peerProblems(cluster string) {
 	}
 	if len(silent) > 0 {
 		p.problem(fmt.Sprintf("mesh: %d of %d peers of %s do not answer: %s: %s", len(silent), peers, cluster, silent[0].Node, silent[0].Error),
-			p.kubectl(cluster, "-n "+meshSpace+" get pods -o wide -l name="+meshLabel))
+			p.kubectl(cluster, "-n", meshSpace, "get", "pods", "-o", "wide", "-l", "name="+meshLabel))
 	}
 	if poor > 0 {
 		p.problem(fmt.Sprintf("mesh: %d of %d peers of %s have no addresses to give", poor, peers, cluster), p.weaveCommand(cluster, "/status/ipam"))

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"hybrid/internal/shell"
 )
 
 // What a replica may be behind before it counts as lagging.
@@ -68,7 +70,7 @@ func (p *painter) replicaProblems() {
 		default:
 			// One that has just begun is still in its init container.
 			p.problem("postgresql: replica "+r.title()+": "+r.Note,
-				p.kubectl(r.Cluster, "-n "+r.Namespace+" logs --tail 20 --all-containers "+r.Pod))
+				p.kubectl(r.Cluster, "-n", r.Namespace, "logs", "--tail", "20", "--all-containers", r.Pod))
 		}
 	}
 	for _, cluster := range slices.Sorted(maps.Keys(cut)) {
@@ -115,7 +117,7 @@ func (p *painter) master(pod *Pod, placed string) map[string]serverStream {
 		if cluster == "" {
 			cluster = p.stack.Clusters[0].Name
 		}
-		p.problem("postgresql: "+to.Error, p.kubectl(cluster, "get pods -A -o wide -l app="+masterApp))
+		p.problem("postgresql: "+to.Error, p.kubectl(cluster, "get", "pods", "-A", "-o", "wide", "-l", "app="+masterApp))
 		return streams
 	}
 	to.Master = &Server{Cluster: pod.cluster, Node: pod.node, Namespace: pod.Namespace, Pod: pod.Name}
@@ -133,7 +135,7 @@ func (p *painter) master(pod *Pod, placed string) map[string]serverStream {
 		to.Error = "the master " + pod.Name + " of " + pod.cluster + " accepts no writes at present: its log says why"
 	}
 	if to.Error != "" {
-		p.problem("postgresql: "+to.Error, p.kubectl(pod.cluster, "-n "+pod.Namespace+" logs --tail 20 --all-containers "+pod.Name))
+		p.problem("postgresql: "+to.Error, p.kubectl(pod.cluster, "-n", pod.Namespace, "logs", "--tail", "20", "--all-containers", pod.Name))
 	}
 	if r == nil || r.master.Name != pod.Name || r.master.cluster != pod.cluster {
 		return streams
@@ -258,10 +260,10 @@ func (p *painter) psql(sql string) string {
 	if m == nil {
 		return ""
 	}
-	return PSQL(p.stack.Kubectl(m.Cluster), m.Namespace, m.Pod) + " -c " + quote(sql)
+	return PSQL(p.stack.Kubectl(m.Cluster), m.Namespace, m.Pod) + " -c " + shell.Quote(sql)
 }
 
 // PSQL is a command that opens psql in a server's pod; kubectl begins it.
 func PSQL(kubectl, namespace, pod string) string {
-	return kubectl + " -n " + namespace + " exec -it " + pod + " -- psql -U postgres"
+	return kubectl + " " + shell.Join("-n", namespace, "exec", "-it", pod, "--", "psql", "-U", "postgres")
 }

@@ -13,6 +13,8 @@ import (
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"hybrid/internal/shell"
 )
 
 // FederationContext is the kubeconfig's context of the federation's API.
@@ -129,17 +131,14 @@ func FromFile(path string) (*Stack, error) {
 
 // Kubectl begins a command for a cluster, to be copied.
 func (s *Stack) Kubectl(cluster string) string {
-	c := "kubectl --context " + cluster
-	if s.File != "" {
-		c = "kubectl --kubeconfig " + quote(s.File) + " --context " + cluster
-	}
-	return c
+	return s.kubectl("--context", cluster)
 }
 
-// quote makes one word of s for a POSIX shell.
-func quote(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-:=,@%+") == "" {
-		return s
+// kubectl is a command, or begins one, to be copied.
+func (s *Stack) kubectl(words ...string) string {
+	all := []string{"kubectl"}
+	if s.File != "" {
+		all = append(all, "--kubeconfig", s.File)
 	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return shell.Join(append(all, words...)...)
 }

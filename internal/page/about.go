@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hybrid/internal/observe"
+	"hybrid/internal/shell"
 	"hybrid/internal/terminal"
 )
 
@@ -78,8 +79,8 @@ func tellNode(c *observe.Cluster, n *observe.Node, kubectl string) *About {
 	return &About{
 		Title: "node " + n.Name, Lines: []string{"cluster: " + c.Name, state, fmt.Sprintf("pods: %d", len(n.Pods))},
 		Commands: []Command{
-			{"its state and events", kubectl + " describe node " + n.Name},
-			{"its pods", kubectl + " get pods -A -o wide --field-selector spec.nodeName=" + n.Name},
+			{"its state and events", kubectl + " describe node " + shell.Quote(n.Name)},
+			{"its pods", kubectl + " get pods -A -o wide --field-selector " + shell.Quote("spec.nodeName="+n.Name)},
 		},
 	}
 }
@@ -105,11 +106,11 @@ func tellPod(s *observe.Snapshot, c *observe.Cluster, n *observe.Node, p *observ
 			}
 		}
 	}
-	in := kubectl + " -n " + p.Namespace
+	in, pod := kubectl+" -n "+shell.Quote(p.Namespace), shell.Quote(p.Name)
 	a.Commands = append(a.Commands,
-		Command{"its state and events", in + " describe pod " + p.Name},
-		Command{"its log", in + " logs --all-containers --tail 50 " + p.Name},
-		Command{"a shell in it", in + " exec -it " + p.Name + " -- sh"},
+		Command{"its state and events", in + " describe pod " + pod},
+		Command{"its log", in + " logs --all-containers --tail 50 " + pod},
+		Command{"a shell in it", in + " exec -it " + pod + " -- sh"},
 	)
 	return a
 }

@@ -155,6 +155,24 @@ func TestAbout(t *testing.T) {
 			t.Errorf("%q: %d", id, w.Code)
 		}
 	}
+	// Names are others'.
+	n := &now.Clusters[0].Nodes[0]
+	n.Name, n.Pods[0].Name, n.Pods[0].Namespace = "$(id)", "a; id", "`id`"
+	for id, want := range map[string][]string{
+		"n:" + now.Clusters[0].Name + "/$(id)": {"describe node '$(id)'", "--field-selector 'spec.nodeName=$(id)'"},
+		podID(now.Clusters[0].Name, n.Pods[0]): {"-n '`id`' describe pod 'a; id'", "-n '`id`' logs --all-containers --tail 50 'a; id'", "-n '`id`' exec -it 'a; id' -- sh"},
+	} {
+		a := Tell(now, kubectl, id)
+		if a == nil {
+			t.Fatalf("there is nothing to tell of %s", id)
+		}
+		for i, want := range want {
+			if c := a.Commands[i].Text; !strings.HasSuffix(c, want) {
+				t.Errorf("%s: %s, want %s", id, c, want)
+			}
+		}
+	}
+	now = look(t, 3, 2, cut)
 	// Everything that can be chosen has something to tell.
 	for _, e := range Draw(now).Elements {
 		if strings.HasPrefix(e.Attrs["class"], "pick ") && Tell(now, kubectl, e.ID) == nil {
