@@ -4,15 +4,37 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-cache := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/hybrid-lab
-lab := $(cache)/bin/lab
-hybrid := $(cache)/bin/hybrid
+# Where the programs go (see lab/paths). Recipes take the path from the environment: it
+# may have spaces. By the XDG specification a relative XDG_CACHE_HOME is void; the go
+# command doesn't start with one.
+ifneq ($(filter /%,$(firstword $(XDG_CACHE_HOME))),)
+export HYBRID_LAB_BIN := $(value XDG_CACHE_HOME)/hybrid-lab/bin
+else
+unexport XDG_CACHE_HOME
+export HYBRID_LAB_BIN := $(value HOME)/.cache/hybrid-lab/bin
+endif
+lab := "$$HYBRID_LAB_BIN"/lab
+hybrid := "$$HYBRID_LAB_BIN"/hybrid
 
-# The settings are part of every compiled package's key in Go's cache: the same
-# for programs and tests, so that nothing is compiled twice (see lab/build).
+# Programs are for this machine, whatever the shell has exported. The settings are part
+# of every compiled package's key in Go's cache: the same for programs and tests, so
+# that nothing is compiled twice. lab/build/env.go has the same and says more.
+host := $(shell cd / && GOTOOLCHAIN=local GOFLAGS= go env GOHOSTOS GOHOSTARCH 2>/dev/null)
+export GOOS := $(word 1,$(host))
+export GOARCH := $(word 2,$(host))
+export GOAMD64 := v1
+export GOFIPS140 := off
+export GO111MODULE := on
 export CGO_ENABLED := 0
 export GOFLAGS := -buildvcs=false
 export GOWORK := off
+unexport GOEXPERIMENT
+
+# With CDPATH `cd` prints where it goes, also into what `make env` prints for the shell.
+unexport CDPATH
+
+# There is one lab, whatever -j says, which MAKEFLAGS may have.
+.NOTPARALLEL:
 
 .PHONY: help
 help: ## show this list
@@ -74,8 +96,8 @@ prepare: command
 .PHONY: lint
 lint: prepare
 	go vet ./... && go -C lab vet ./... && go -C lab/weave vet ./... && go -C lab/karmada vet ./crds
-	go -C lab build -o $(cache)/bin/staticcheck honnef.co/go/tools/cmd/staticcheck
-	$(cache)/bin/staticcheck ./... && cd lab && $(cache)/bin/staticcheck ./...
+	go -C lab build -o "$$HYBRID_LAB_BIN"/staticcheck honnef.co/go/tools/cmd/staticcheck
+	"$$HYBRID_LAB_BIN"/staticcheck ./... && cd lab && "$$HYBRID_LAB_BIN"/staticcheck ./...
 
 # The last test reads what the go command doesn't see: its result mustn't be cached.
 .PHONY: unit
@@ -109,7 +131,7 @@ e2e-long: prepare ## the tests in the lab with all that takes longer: long outag
 .PHONY: command
 command:
 	@command -v go >/dev/null || { echo "no Go on the PATH: install Go 1.26 or newer (https://go.dev/doc/install) and try again" >&2; exit 1; }
-	@cd lab && go build -o $(lab) ./cmd/lab & pid=$$!; n=0; \
+	@go -C lab build -o $(lab) ./cmd/lab & pid=$$!; n=0; \
 	while kill -0 $$pid 2>/dev/null; do \
 		sleep 0.2; n=$$((n + 1)); \
 		[ $$((n % 25)) != 0 ] || echo "  … build the lab's command ($$((n / 5))s)" >&2; \

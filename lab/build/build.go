@@ -18,14 +18,6 @@ import (
 	"hybrid/lab/progress"
 )
 
-// Env is the environment of every compilation. One and the same everywhere,
-// because each of these settings is part of a compiled package's key in Go's
-// cache: a second set would compile everything twice. Without cgo, programs
-// run in any container and no C compiler is needed.
-func Env() []string {
-	return append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off")
-}
-
 // Builder builds the programs of one checkout into one folder.
 type Builder struct {
 	Project string // the checkout

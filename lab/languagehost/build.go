@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	compile "hybrid/lab/build"
 )
 
 // The times after which a build says that it goes on: the first one, and from
@@ -31,10 +33,10 @@ func build(ctx context.Context, dir, target string, say func(string)) error {
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return fmt.Errorf("the folder for the program: %w", err)
 	}
-	// With -v go names each package when it starts on it. The stamp of the
-	// version control would make every commit link anew.
-	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-buildvcs=false", "-o", target, ".")
-	cmd.Dir, cmd.Env = dir, buildEnv(os.Environ())
+	// With -v go names each package when it starts on it. The environment is that of
+	// the lab's own builds: with another one all would be compiled once more.
+	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-o", target, ".")
+	cmd.Dir, cmd.Env = dir, compile.Env()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p := newProgress()
 	out, w := io.Pipe()
@@ -56,18 +58,6 @@ func build(ctx context.Context, dir, target string, say func(string)) error {
 		return fmt.Errorf("the program doesn't compile (go build in %s: %w):\n%s", dir, err, p.errors())
 	}
 	return nil
-}
-
-// buildEnv is the environment of a build. cgo must be off unless the user wants
-// it: with it the packages are others than those that the lab has compiled, and
-// all would be compiled once more.
-func buildEnv(env []string) []string {
-	for _, v := range env {
-		if strings.HasPrefix(v, "CGO_ENABLED=") {
-			return env
-		}
-	}
-	return append(env, "CGO_ENABLED=0")
 }
 
 func digest(text string) string {

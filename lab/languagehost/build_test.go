@@ -2,12 +2,15 @@ package languagehost
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	rpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
 func TestBuildLinksOnlyWhatHasChanged(t *testing.T) {
@@ -74,13 +77,50 @@ func TestProgressIsNeverSilentForLong(t *testing.T) {
 	}
 }
 
-func TestBuildEnv(t *testing.T) {
-	if got := buildEnv([]string{"A=b"}); !slices.Contains(got, "CGO_ENABLED=0") {
-		t.Errorf("cgo isn't off: %v", got)
+// What a user has exported for programs of their own changes nothing here: neither
+// whether it compiles nor for which machine. Nor does a workspace above the program.
+func TestBuildsWhateverIsExported(t *testing.T) {
+	for name, value := range map[string]string{
+		"GOARCH": "arm64", "GOOS": "windows", "GOFLAGS": "-toolexec=false", "GOEXPERIMENT": "nosuch", "GOWORK": "",
+		"XDG_CACHE_HOME": "relative",
+	} {
+		t.Run(name, func(t *testing.T) {
+			info := program(t, "func main() {}")
+			dir := info.GetRootDirectory()
+			if err := os.WriteFile(filepath.Join(filepath.Dir(dir), "go.work"), []byte("go 1.26\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if name == "XDG_CACHE_HOME" { // which GOCACHE would make void
+				shareGoCache(t)
+			}
+			t.Setenv(name, value)
+			r, err := testHost(t).Run(t.Context(), &rpc.RunRequest{Info: info, Pwd: dir})
+			if err != nil || r.GetError() != "" {
+				t.Errorf("%v %s", err, r.GetError())
+			}
+			if _, err := goList(t.Context(), dir, "-deps", "."); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	if got := buildEnv([]string{"CGO_ENABLED=1"}); !slices.Equal(got, []string{"CGO_ENABLED=1"}) {
-		t.Errorf("the user's choice is overruled: %v", got)
+}
+
+// shareGoCache makes a home whose default for Go's cache is what is there already.
+func shareGoCache(t *testing.T) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
 	}
+	home := t.TempDir()
+	if err := os.Mkdir(filepath.Join(home, ".cache"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(strings.TrimSpace(string(out)), filepath.Join(home, ".cache", "go-build")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HOME", home)
+	t.Setenv("GOCACHE", "")
 }
 
 func TestPluginsOf(t *testing.T) {

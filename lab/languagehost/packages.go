@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 
+	compile "hybrid/lab/build"
+
 	rpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/grpc"
 )
@@ -80,7 +82,7 @@ func pluginsOf(dir, version string) ([]*rpc.PackageDependency, error) {
 // InstallDependencies downloads the program's modules.
 func (h *host) InstallDependencies(r *rpc.InstallDependenciesRequest, s grpc.ServerStreamingServer[rpc.InstallDependenciesResponse]) error {
 	cmd := exec.CommandContext(s.Context(), "go", "mod", "download")
-	cmd.Dir = programDir(r.GetInfo())
+	cmd.Dir, cmd.Env = programDir(r.GetInfo()), compile.Env()
 	out, err := cmd.CombinedOutput()
 	if len(out) > 0 {
 		if err := s.Send(&rpc.InstallDependenciesResponse{Stdout: out}); err != nil {
@@ -122,7 +124,7 @@ func (h *host) GetProgramDependencies(ctx context.Context, r *rpc.GetProgramDepe
 // goList returns the lines that `go list` prints.
 func goList(ctx context.Context, dir string, args ...string) ([]string, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"list"}, args...)...)
-	cmd.Dir, cmd.Env = dir, buildEnv(os.Environ())
+	cmd.Dir, cmd.Env = dir, compile.Env()
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()
