@@ -4,6 +4,9 @@
 package main
 
 import (
+	"errors"
+
+	"hybrid/clouds"
 	"hybrid/federation"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -13,7 +16,7 @@ func main() { pulumi.Run(program) }
 
 func program(ctx *pulumi.Context) error {
 	settings, err := loadSettings(ctx)
-	if err != nil {
+	if err := errors.Join(err, clouds.CheckAgent()); err != nil {
 		return err
 	}
 	clusters, err := makeClusters(ctx, settings)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,6 +15,11 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
+func TestMain(m *testing.M) {
+	os.Unsetenv("SSH_AUTH_SOCK") // see clouds.CheckAgent
+	os.Exit(m.Run())
+}
+
 // preview runs the program with a stack's config and returns what it registers.
 func preview(config map[string]string, program pulumi.RunFunc) (map[string]pulumi.MockResourceArgs, error) {
 	r, err := mockcloud.Run(true, config, program)
@@ -24,6 +30,15 @@ func preview(config map[string]string, program pulumi.RunFunc) (map[string]pulum
 func up(config map[string]string) (map[string]pulumi.MockResourceArgs, error) {
 	r, err := mockcloud.Run(false, config, program)
 	return r.Made, err
+}
+
+// Pulumi's command plugin would fail when the first machine has been made.
+func TestAgentThatIsGoneCreatesNothing(t *testing.T) {
+	t.Setenv("SSH_AUTH_SOCK", "/no/such/agent")
+	made, err := preview(stackConfig(t, "Pulumi.dev.yaml"), program)
+	if err == nil || !strings.Contains(err.Error(), "env -u SSH_AUTH_SOCK") || len(made) != 0 {
+		t.Errorf("got %v and %d resources, want what to do and none", err, len(made))
+	}
 }
 
 func TestProgram(t *testing.T) {

@@ -24,7 +24,7 @@ func Cache() (string, error) { return base("XDG_CACHE_HOME", ".cache") }
 // $XDG_STATE_HOME/hybrid-lab or ~/.local/state/hybrid-lab.
 func State() (string, error) {
 	if dir := os.Getenv("HYBRID_LAB_STATE"); dir != "" {
-		return dir, nil
+		return filepath.Abs(dir) // also for programs that start in another folder
 	}
 	return base("XDG_STATE_HOME", ".local/state")
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -51,9 +52,23 @@ func programs(t *testing.T) string {
 	return cache
 }
 
-// pulumi, with "read", waits for the end of its input. With "count" and a file it
+// pulumi, with "proxy", prints by which proxies URLs are asked. With "read" it waits for the end of its input. With "count" and a file it
 // writes how many interrupts it gets; with "raw" also, it takes the terminal's keys.
 func pulumi(args []string) error {
+	if args[0] == "proxy" {
+		for _, url := range args[1:] {
+			r, err := http.NewRequest(http.MethodGet, url, nil)
+			if err != nil {
+				return err
+			}
+			proxy, err := http.ProxyFromEnvironment(r)
+			if err != nil {
+				return err
+			}
+			fmt.Println(proxy)
+		}
+		return nil
+	}
 	if args[0] == "read" {
 		_, err := io.Copy(io.Discard, os.Stdin)
 		return err

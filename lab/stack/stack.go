@@ -4,10 +4,12 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,12 +65,15 @@ func (s *Stack) Settings() [][2]string {
 		{"HYBRID_LAB_STATE", s.State},
 		{"HYBRID_LAB_STACK", paths.Stack},
 		{"KUBECONFIG", s.Kubeconfig()},
+		// No proxy leads to the lab's addresses.
+		{"NO_PROXY", direct("NO_PROXY", "no_proxy")},
+		{"no_proxy", direct("no_proxy", "NO_PROXY")},
 		// The zones' own name servers are Google's, which don't know the lab's.
 		{"HYBRID_NAMESERVER", vm.NameServer.String()},
 		{"PULUMI_HOME", s.home()},
 		// Without metadata, which Pulumi has no use for: its files are not written
 		// as a whole, and after a kill half of one makes the state unreadable.
-		{"PULUMI_BACKEND_URL", "file://" + s.backend() + "?metadata=skip"},
+		{"PULUMI_BACKEND_URL", (&url.URL{Scheme: "file", Path: s.backend(), RawQuery: "metadata=skip"}).String()},
 		{"PULUMI_CONFIG_PASSPHRASE", passphrase},
 		{"PULUMI_STACK", paths.Stack},
 		{"PULUMI_SKIP_UPDATE_CHECK", "true"},
@@ -79,11 +84,23 @@ func (s *Stack) Settings() [][2]string {
 	}
 }
 
+// direct is the value of NO_PROXY, or of its other spelling, of which a program reads
+// one or the other: what the user has set, and the lab's addresses.
+func direct(name, other string) string {
+	set := cmp.Or(os.Getenv(name), os.Getenv(other))
+	if set == "*" || slices.Contains(strings.Split(set, ","), vm.Internet.String()) {
+		return set
+	}
+	return strings.TrimPrefix(set+","+vm.Internet.String(), ",")
+}
+
 // Env is a process's environment with Settings and PATH.
 func (s *Stack) Env() []string {
 	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		// A user's credentials and settings for real clouds have no business here.
-		return strings.HasPrefix(kv, "PULUMI_")
+		// A user's credentials and settings for real clouds have no business here. Nor
+		// has an SSH agent: the stack has its keys, and Pulumi's command plugin fails
+		// with an agent that is gone.
+		return strings.HasPrefix(kv, "PULUMI_") || strings.HasPrefix(kv, "SSH_AUTH_SOCK=")
 	})
 	for _, kv := range s.Settings() {
 		env = append(env, kv[0]+"="+kv[1])

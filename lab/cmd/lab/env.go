@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"hybrid/internal/shell"
 )
 
 func (l *lab) envCommand() *cobra.Command {
@@ -15,16 +17,13 @@ func (l *lab) envCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			for _, kv := range l.Settings() {
-				fmt.Printf("export %s=%s\n", kv[0], quote(kv[1]))
+				fmt.Printf("export %s=%s\n", kv[0], shell.Quote(kv[1]))
 			}
 			// Once is enough, however often it is evaluated.
 			if !strings.HasPrefix(os.Getenv("PATH"), l.Bin()+":") {
-				fmt.Printf("export PATH=%s:\"$PATH\"\n", quote(l.Bin()))
+				fmt.Printf("export PATH=%s:\"$PATH\"\n", shell.Quote(l.Bin()))
 			}
 			return nil
 		},
 	}
 }
-
-// quote makes one word of s for a POSIX shell.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

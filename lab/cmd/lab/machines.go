@@ -164,11 +164,17 @@ func (l *lab) ssh(ctx context.Context, name string, command []string) error {
 				return err
 			}
 			return become("ssh", append([]string{"ssh", "-i", key, "-o", "IdentitiesOnly=yes",
-				"-o", "UserKnownHostsFile=" + known, "-o", "StrictHostKeyChecking=yes",
+				"-o", "UserKnownHostsFile=" + sshWord(known), "-o", "StrictHostKeyChecking=yes",
 				c.SSHUser + "@" + n.PublicAddress}, command...))
 		}
 	}
 	return fmt.Errorf("the stack has no node %q: `lab status` lists them", name)
+}
+
+// sshWord makes one word of a path for an option of ssh, which may list several, and
+// expands what begins with a percent sign (ssh_config(5)).
+func sshWord(path string) string {
+	return `"` + strings.NewReplacer("%", "%%", `\`, `\\`, `"`, `\"`).Replace(path) + `"`
 }
 
 // hostKey is what the stack has pinned for a node.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -26,6 +28,23 @@ func TestVerbatim(t *testing.T) {
 		}
 		if want := []string{"london-1", "journalctl", "-u", "kubelet", "--help"}; !slices.Equal(got, want) {
 			t.Errorf("%v: the program gets %q, want %q", args, got, want)
+		}
+	}
+}
+
+// ssh has one file of known hosts, wherever the state is.
+func TestSSHWord(t *testing.T) {
+	if _, err := exec.LookPath("ssh"); err != nil {
+		t.Skip("there is no ssh")
+	}
+	for _, path := range []string{"/tmp/lab/london-1.known", "/tmp/John Smith/100% $HOME/it's \"x\"/london-1.known"} {
+		// -G only prints the configuration.
+		out, err := exec.CommandContext(t.Context(), "ssh", "-F", "none", "-G", "-o", "UserKnownHostsFile="+sshWord(path), "host").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "\nuserknownhostsfile " + path + "\n"; !strings.Contains(string(out), want) {
+			t.Errorf("ssh -G has no%swith -o UserKnownHostsFile=%s:\n%s", want, sshWord(path), out)
 		}
 	}
 }

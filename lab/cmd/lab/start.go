@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hybrid/internal/shell"
 	"hybrid/lab/build"
 	"hybrid/lab/docker"
 	"hybrid/lab/image"
@@ -198,7 +199,7 @@ func (l *lab) next(ctx context.Context) error {
 	fmt.Println("\nThe hybrid cloud is up. To use it from this shell:")
 	fmt.Println("\n  eval \"$(make -s env)\"")
 	for _, name := range names {
-		fmt.Printf("  kubectl --context %s get nodes\n", name)
+		fmt.Println("  " + shell.Join("kubectl", "--context", name, "get", "nodes"))
 	}
 	fmt.Println("  hybrid status")
 	fmt.Println("  hybrid view")

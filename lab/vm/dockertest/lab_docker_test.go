@@ -21,6 +21,7 @@ import (
 
 	"hybrid/lab/docker"
 	"hybrid/lab/image"
+	"hybrid/lab/paths"
 	"hybrid/lab/registry"
 	"hybrid/lab/vm"
 
@@ -85,9 +86,9 @@ func Open(t *testing.T) *Lab {
 func (l *Lab) program(name string) string {
 	dir := os.Getenv("HYBRID_LAB_PROGRAMS")
 	if dir == "" {
-		cache, err := os.UserCacheDir()
+		cache, err := paths.Cache()
 		l.must(err)
-		dir = filepath.Join(cache, "hybrid-lab", "bin")
+		dir = filepath.Join(cache, "bin")
 	}
 	path := filepath.Join(dir, name)
 	if _, err := os.Stat(path); err != nil {
