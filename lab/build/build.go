@@ -13,7 +13,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"hybrid/lab/progress"
 )
@@ -28,22 +31,37 @@ type Builder struct {
 // Path is where a program stands once it is built.
 func (b *Builder) Path(program string) string { return filepath.Join(b.Cache, "bin", program) }
 
-// All builds every program that isn't built, one after the other: each
-// compilation uses all cores by itself, and the largest packages take 5 GB.
+// All builds every program that isn't built. They are compiled one after the other:
+// each compilation uses all cores by itself, the largest packages take 5 GB, and what
+// programs share is compiled once. Linking takes one core, so that the next program's
+// compilation begins meanwhile.
 func (b *Builder) All(ctx context.Context) error {
 	programs, err := b.programs()
 	if err != nil {
 		return err
 	}
+	all, ctx := errgroup.WithContext(ctx)
 	for _, p := range programs {
-		if err := b.one(ctx, p); err != nil {
-			return fmt.Errorf("building %s: %w", p.name, err)
+		compiled := make(chan struct{})
+		all.Go(func() error {
+			next := sync.OnceFunc(func() { close(compiled) })
+			if err := b.one(ctx, p, next); err != nil {
+				return fmt.Errorf("building %s: %w", p.name, err)
+			}
+			next()
+			return nil
+		})
+		select {
+		case <-compiled:
+		case <-ctx.Done():
+			return all.Wait()
 		}
 	}
-	return nil
+	return all.Wait()
 }
 
-func (b *Builder) one(ctx context.Context, p program) error {
+// one builds a program, if need be. It calls compiled when only the linking is left.
+func (b *Builder) one(ctx context.Context, p program, compiled func()) error {
 	sum, err := p.sum(ctx, b.Project)
 	if err != nil {
 		return err
@@ -61,7 +79,7 @@ func (b *Builder) one(ctx context.Context, p program) error {
 		if err != nil {
 			return err
 		}
-		cpu, err := compile(ctx, s, filepath.Join(b.Project, p.dir), out, p, flags)
+		cpu, err := compile(ctx, s, filepath.Join(b.Project, p.dir), out, p, flags, compiled)
 		if err != nil {
 			return err
 		}
@@ -75,8 +93,12 @@ func (b *Builder) one(ctx context.Context, p program) error {
 }
 
 // compile runs `go build` and returns the CPU time that it took.
-func compile(ctx context.Context, s *progress.Step, dir, out string, p program, flags []string) (time.Duration, error) {
+func compile(ctx context.Context, s *progress.Step, dir, out string, p program, flags []string, compiled func()) (time.Duration, error) {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return 0, err
+	}
+	main, err := output(ctx, dir, slices.Concat([]string{"go", "list"}, flags, []string{p.pkg})...)
+	if err != nil {
 		return 0, err
 	}
 	// A running program's file can't be written to, but it can be replaced.
@@ -91,7 +113,13 @@ func compile(ctx context.Context, s *progress.Step, dir, out string, p program, 
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
-	said := watch(stderr, s)
+	said := watch(stderr, func(n int, pkg string) {
+		s.Note("%d packages compiled, the last %s", n, pkg)
+		if pkg == main { // the last one: it imports all others
+			s.Note("link")
+			compiled()
+		}
+	})
 	if err := cmd.Wait(); err != nil {
 		return 0, fmt.Errorf("go %v in %s: %w\n%s", args, dir, err, said)
 	}
@@ -99,15 +127,15 @@ func compile(ctx context.Context, s *progress.Step, dir, out string, p program, 
 	return cpu, os.Rename(fresh, out)
 }
 
-// watch notes each package that the compiler names and keeps what else is said.
-func watch(r io.Reader, s *progress.Step) string {
+// watch tells of each package that the compiler names and keeps what else is said.
+func watch(r io.Reader, compiled func(n int, pkg string)) string {
 	var said []string
 	lines, n := bufio.NewScanner(r), 0
 	for lines.Scan() {
 		line := lines.Text()
 		if isPackage(line) {
 			n++
-			s.Note("%d packages compiled, the last %s", n, line)
+			compiled(n, line)
 			continue
 		}
 		said = append(said, line)

@@ -48,7 +48,7 @@ func modified(t *testing.T, path string) time.Time {
 
 func TestBuildsOnlyWhatHasChanged(t *testing.T) {
 	b, p := project(t)
-	if err := b.one(t.Context(), p); err != nil {
+	if err := b.one(t.Context(), p, func() {}); err != nil {
 		t.Fatal(err)
 	}
 	first := modified(t, b.Path("tool"))
@@ -64,7 +64,7 @@ func TestBuildsOnlyWhatHasChanged(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(b.Project, c.file), []byte(c.text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.one(t.Context(), p); err != nil {
+		if err := b.one(t.Context(), p, func() {}); err != nil {
 			t.Fatal(err)
 		}
 		if now := modified(t, b.Path("tool")); now.After(first) != c.rebuilt {
@@ -79,16 +79,29 @@ func TestBuildsOnlyWhatHasChanged(t *testing.T) {
 
 func TestBuildsAgainWhatIsGone(t *testing.T) {
 	b, p := project(t)
-	if err := b.one(t.Context(), p); err != nil {
+	if err := b.one(t.Context(), p, func() {}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(b.Path("tool")); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.one(t.Context(), p); err != nil {
+	if err := b.one(t.Context(), p, func() {}); err != nil {
 		t.Fatal(err)
 	}
 	modified(t, b.Path("tool"))
+}
+
+// The next program's compilation begins while this one is linked.
+func TestLinkingIsAnnounced(t *testing.T) {
+	b, p := project(t)
+	var before []string
+	if err := b.one(t.Context(), p, func() {
+		if !isFile(b.Path("tool")) {
+			before = append(before, "linked")
+		}
+	}); err != nil || len(before) != 1 {
+		t.Errorf("got %v, announced %d times before the program was there; want once", err, len(before))
+	}
 }
 
 func TestFailureShowsTheCompilersWords(t *testing.T) {
@@ -96,7 +109,7 @@ func TestFailureShowsTheCompilersWords(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(b.Project, "tool/main.go"), []byte("package main\n\nfunc main() { nosuch() }\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	err := b.one(t.Context(), p)
+	err := b.one(t.Context(), p, func() {})
 	if err == nil || !bytes.Contains([]byte(err.Error()), []byte("undefined: nosuch")) {
 		t.Errorf("the error is %v, want the compiler's", err)
 	}

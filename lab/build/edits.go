@@ -41,3 +41,74 @@ var kubernetesPluginEdits = []edit{
 	Username, Password, Repo  *string
 })`},
 }
+
+// pulumiEdits leave out of Pulumi's command the places for state, the keepers of
+// secrets and the sources of logs that are services of a cloud, with the SDKs of AWS,
+// Azure, Google and Vault that they import: a third of its code. The lab keeps state
+// in files and secrets by a passphrase. Two commands go as well: the assistant and the
+// viewer of traces.
+var pulumiEdits = []edit{
+	{pulumiModule, "backend/diy/backend.go", `	_ "gocloud.dev/blob/azureblob" // driver for azblob://
+`, ""},
+	{pulumiModule, "backend/diy/backend.go", `	"gocloud.dev/blob/gcsblob"     // driver for gs://
+	_ "gocloud.dev/blob/s3blob"    // driver for s3://
+`, ""},
+	{pulumiModule, "backend/diy/backend.go", `	_ "github.com/pulumi/pulumi/pkg/v3/backend/diy/postgres" // driver for postgres://
+`, ""},
+	{pulumiModule, "backend/diy/backend.go", `	"github.com/pulumi/pulumi/pkg/v3/authhelpers"
+`, ""},
+	{pulumiModule, "backend/diy/backend.go", `	if p.Scheme == gcsblob.Scheme {
+		blobmux, err = authhelpers.GoogleCredentialsMux(ctx)
+		if err != nil {
+			return nil, err
+		}
+	}
+`, ""},
+	{pulumiModule, "backend/diy/bucket.go", `	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+`, ""},
+	{pulumiModule, "backend/diy/bucket.go", "var input *awss3.CopyObjectInput", "var input *struct{ CopySource *string }"},
+	{pulumiModule, "backend/diy/bucket.go", "(input *awss3.CopyObjectInput)", "(input *struct{ CopySource *string })"},
+	{pulumiModule, "secrets/cloud/manager.go", `	_ "gocloud.dev/secrets/awskms"        // support for awskms://
+	_ "gocloud.dev/secrets/azurekeyvault" // support for azurekeyvault://
+	"gocloud.dev/secrets/gcpkms"          // support for gcpkms://
+	_ "gocloud.dev/secrets/hashivault"    // support for hashivault://
+	"google.golang.org/api/cloudkms/v1"
+`, ""},
+	{pulumiModule, "secrets/cloud/manager.go", `	"github.com/pulumi/pulumi/pkg/v3/authhelpers"
+`, ""},
+	{pulumiModule, "secrets/cloud/manager.go", `	case gcpkms.Scheme:
+		credentials, err := authhelpers.ResolveGoogleCredentials(ctx, cloudkms.CloudkmsScope)
+		if err != nil {
+			return nil, fmt.Errorf("missing google credentials: %w", err)
+		}
+
+		kmsClient, _, err := gcpkms.Dial(ctx, credentials.TokenSource)
+		if err != nil {
+			return nil, fmt.Errorf("failed to connect to gcpkms: %w", err)
+		}
+		opener := gcpkms.URLOpener{
+			Client: kmsClient,
+		}
+
+		return opener.OpenKeeperURL(ctx, u)
+`, ""},
+	{pulumiModule, "operations/operations_aws.go", "", ""},
+	{pulumiModule, "operations/operations_cloud_aws.go", "", ""},
+	{pulumiModule, "operations/operations_gcp.go", "", ""},
+	{pulumiModule, "operations/resources.go", `	case "cloud":
+		return CloudOperationsProvider(ops.config, ops.resource)
+	case "aws":
+		return AWSOperationsProvider(ctx, ops.config, ops.resource)
+	case "gcp":
+		return GCPOperationsProvider(ctx, ops.config, ops.resource)
+`, ""},
+	{pulumiModule, "cmd/pulumi/pulumi.go", `	"github.com/pulumi/pulumi/pkg/v3/cmd/pulumi/neo"
+`, ""},
+	{pulumiModule, "cmd/pulumi/pulumi.go", `				neo.NewNeoCmd(),
+`, ""},
+	{pulumiModule, "cmd/pulumi/pulumi.go", `	"github.com/pulumi/pulumi/pkg/v3/cmd/pulumi/trace"
+`, ""},
+	{pulumiModule, "cmd/pulumi/pulumi.go", `				trace.NewViewTraceCmd(),
+				trace.NewConvertTraceCmd(),
+`, ""},
+}

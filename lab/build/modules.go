@@ -16,7 +16,7 @@ import (
 )
 
 // edit replaces a text that a file of a module must have exactly once. Text that is
-// no longer there fails the build.
+// no longer there fails the build. An empty old text takes away the whole file.
 type edit struct{ module, file, old, new string }
 
 // embed is a file of a module that a program embeds. go:embed takes nothing from
@@ -134,6 +134,9 @@ func editModule(ctx context.Context, b *Builder, dir, module string, edits []edi
 
 func (e edit) apply(dir string) error {
 	path := filepath.Join(dir, e.file)
+	if e.old == "" {
+		return os.Remove(path)
+	}
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err

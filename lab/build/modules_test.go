@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/mod/modfile"
+
 	"hybrid/lab/progress"
 )
 
@@ -25,6 +27,7 @@ func TestEditsLeaveOutWhatTheyAreMadeFor(t *testing.T) {
 	out := map[string][]string{ // program → parts of paths of packages
 		"weaver":                     {"github.com/google/gopacket/pcap"},
 		"pulumi-resource-kubernetes": {KubernetesSDK},
+		"pulumi":                     {"github.com/aws/", "github.com/Azure/", "cloud.google.com/", "google.golang.org/api/option", "github.com/hashicorp/vault/"},
 	}
 	for _, p := range programs {
 		if len(p.edits) == 0 {
@@ -106,6 +109,20 @@ func TestAnEditAppliesOnceOrNotAtAll(t *testing.T) {
 	}
 }
 
+func TestAnEditWithoutATextTakesTheFileAway(t *testing.T) {
+	dir := t.TempDir()
+	e := edit{"m", "f", "", ""}
+	if err := e.apply(dir); err == nil {
+		t.Error("no error for a file that isn't there")
+	}
+	if err := writeFile(filepath.Join(dir, "f"), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.apply(dir); err != nil || isFile(filepath.Join(dir, "f")) {
+		t.Errorf("got %v; want the file gone", err)
+	}
+}
+
 func TestEditsArePartOfTheKey(t *testing.T) {
 	b, p := project(t)
 	one, err := p.sum(t.Context(), b.Project)
@@ -115,5 +132,44 @@ func TestEditsArePartOfTheKey(t *testing.T) {
 	p.edits = []edit{{"m", "a", "b", "c"}}
 	if two, err := p.sum(t.Context(), b.Project); err != nil || two == one {
 		t.Errorf("with an edit: got %s, %v; want another key than %s", two, err, one)
+	}
+}
+
+// A reader finds what a module uses by itself in one place.
+func TestDirectRequirementsAreInOneBlock(t *testing.T) {
+	var files []string
+	for _, pattern := range []string{"../../go.mod", "../go.mod", "../*/go.mod"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mod, err := modfile.Parse(path, text, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := 0
+		for _, statement := range mod.Syntax.Stmt {
+			direct := false
+			for _, r := range mod.Require {
+				start, end := statement.Span()
+				direct = direct || !r.Indirect && start.Line <= r.Syntax.Start.Line && r.Syntax.Start.Line <= end.Line
+			}
+			if direct {
+				blocks++
+			}
+		}
+		if blocks != 1 {
+			t.Errorf("%s has %d blocks with direct requirements, want one", path, blocks)
+		}
+	}
+	if len(files) < 7 {
+		t.Errorf("found %q, want the go.mod of every module", files)
 	}
 }

@@ -82,7 +82,7 @@ func (b *Builder) programs() ([]program, error) {
 		weaveProgram("weaver"),
 		weaveProgram("weaveutil"),
 		weaveProgram("kube-utils"),
-		{name: "pulumi", dir: "lab", pkg: pulumiModule + "/cmd/pulumi",
+		{name: "pulumi", dir: "lab", pkg: pulumiModule + "/cmd/pulumi", edits: pulumiEdits,
 			ldflags: strip + " -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=" + pulumi},
 		{name: "pulumi-resource-kubernetes", dir: "lab/kubernetesplugin", pkg: ".", edits: kubernetesPluginEdits,
 			embeds: []embed{

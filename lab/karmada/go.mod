@@ -11,10 +11,6 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
-tool sigs.k8s.io/controller-tools/cmd/controller-gen
-
-require sigs.k8s.io/controller-tools v0.19.0 // indirect
-
 require (
 	cel.dev/expr v0.25.1 // indirect
 	github.com/Azure/go-ansiterm v0.0.0-20250102033503-faa5f7b0171c // indirect
@@ -156,6 +152,7 @@ require (
 	layeh.com/gopher-json v0.0.0-20201124131017-552bb3c4c3bf // indirect
 	sigs.k8s.io/apiserver-network-proxy/konnectivity-client v0.34.0 // indirect
 	sigs.k8s.io/cluster-api v1.7.1 // indirect
+	sigs.k8s.io/controller-tools v0.19.0 // indirect
 	sigs.k8s.io/json v0.0.0-20250730193827-2d320260d730 // indirect
 	sigs.k8s.io/kustomize/api v0.20.1 // indirect
 	sigs.k8s.io/kustomize/kyaml v0.20.1 // indirect
@@ -163,6 +160,8 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.2-0.20260122202528-d9cc6641c482 // indirect
 )
+
+tool sigs.k8s.io/controller-tools/cmd/controller-gen
 
 // What the lab's Kubernetes is compiled with, where Karmada asks for something newer:
 // so that both share the compiled packages (see lab/build).

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,11 +21,15 @@ const frame = 100 * time.Millisecond
 
 var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
-// Log writes steps to a terminal or a file.
+// Log writes steps to a terminal or a file. Steps may run side by side: a terminal's
+// spinner is that of the newest.
 type Log struct {
 	w        io.Writer
 	terminal bool
 	every    time.Duration
+
+	mu      sync.Mutex
+	running []*Step
 }
 
 // New writes to w, with spinners if that is a terminal.
@@ -40,7 +45,11 @@ func New(w *os.File) *Log {
 func (l *Log) Terminal() bool { return l.terminal }
 
 // Println writes a line between steps.
-func (l *Log) Println(a ...any) { fmt.Fprintln(l.w, a...) }
+func (l *Log) Println(a ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintln(l.w, a...)
+}
 
 // Step is a step under way. It is safe for concurrent use.
 type Step struct {
@@ -75,22 +84,34 @@ func (l *Log) Do(name string, run func(*Step) error) error {
 	go func() { done <- run(s) }()
 	tick := time.NewTicker(l.every)
 	defer tick.Stop()
-	if !l.terminal {
-		fmt.Fprintf(l.w, "• %s\n", name)
-	}
+	l.begin(name, s)
 	for i := 0; ; i++ {
 		select {
 		case err := <-done:
 			l.end(name, s, time.Since(start), err)
 			return err
 		case <-tick.C:
-			note, _ := s.texts()
-			l.beat(i, name, note, time.Since(start))
+			l.beat(i, name, s, time.Since(start))
 		}
 	}
 }
 
-func (l *Log) beat(i int, name, note string, took time.Duration) {
+func (l *Log) begin(name string, s *Step) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running = append(l.running, s)
+	if !l.terminal {
+		fmt.Fprintf(l.w, "• %s\n", name)
+	}
+}
+
+func (l *Log) beat(i int, name string, s *Step, took time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.terminal && s != l.running[len(l.running)-1] {
+		return
+	}
+	note, _ := s.texts()
 	if note != "" {
 		note = ": " + note
 	}
@@ -116,6 +137,9 @@ func (l *Log) fit(line string) string {
 }
 
 func (l *Log) end(name string, s *Step, took time.Duration, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running = slices.DeleteFunc(l.running, func(r *Step) bool { return r == s })
 	if l.terminal {
 		fmt.Fprint(l.w, "\r\x1b[K")
 	}

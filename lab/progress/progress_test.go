@@ -69,3 +69,24 @@ func TestIdleSpeaksWhenNothingIsWritten(t *testing.T) {
 		t.Errorf("it went on after Close:\n%s", after)
 	}
 }
+
+// Of two steps side by side only one can have a terminal's line.
+func TestTheNewestStepHasTheSpinner(t *testing.T) {
+	var out buffer
+	l := &Log{w: &out, terminal: true, every: time.Millisecond}
+	err := l.Do("first", func(*Step) error {
+		out.waitFor(t, "first (0s)")
+		return l.Do("second", func(*Step) error {
+			out.waitFor(t, "second (0s)")
+			before := strings.Count(out.String(), "first (0s)")
+			time.Sleep(20 * time.Millisecond)
+			if after := strings.Count(out.String(), "first (0s)"); after != before {
+				t.Errorf("the first step drew %d times while the second ran", after-before)
+			}
+			return nil
+		})
+	})
+	if err != nil || !strings.Contains(out.String(), "✓ second (0s)\n") || !strings.Contains(out.String(), "✓ first (") {
+		t.Errorf("got %v and:\n%s", err, out.String())
+	}
+}
