@@ -8,39 +8,141 @@ import (
 
 	"hybrid/clouds"
 	"hybrid/federation"
+	"hybrid/mesh"
+	"hybrid/workloads"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-func main() { pulumi.Run(program) }
+func main() {
+	pulumi.Run(func(ctx *pulumi.Context) error {
+		made, err := program(ctx)
+		if err != nil {
+			return err
+		}
+		for name, value := range made.outputs() {
+			ctx.Export(name, value)
+		}
+		return nil
+	})
+}
 
-func program(ctx *pulumi.Context) error {
+// system is what the program makes.
+type system struct {
+	settings *Settings
+	clusters []*clouds.Cluster
+	// zone has the names in the DNS; nil without names.
+	zone *federation.Zone
+	// openings let the clusters' machines reach each other.
+	openings []pulumi.Resource
+	mesh     *mesh.Mesh
+	// federation is an API over all clusters.
+	federation *federation.Federation
+	// database is PostgreSQL; nil if it is switched off.
+	database *workloads.Postgres
+}
+
+// program makes the system, from settings that are found to be right.
+func program(ctx *pulumi.Context) (*system, error) {
 	settings, err := loadSettings(ctx)
 	if err := errors.Join(err, clouds.CheckAgent()); err != nil {
+		return nil, err
+	}
+	s := &system{settings: settings}
+	for _, step := range []func(*pulumi.Context) error{s.makeClusters, s.makeZone, s.joinClusters, s.federate, s.makePostgres} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// makeClusters makes all clusters. They know nothing of each other, so they come
+// up side by side, and adding one leaves the others alone.
+func (s *system) makeClusters(ctx *pulumi.Context) error {
+	for _, c := range s.settings.Clusters {
+		made, err := clouds.NewCluster(ctx, c.Name, &clouds.ClusterArgs{
+			Settings: c, Shared: s.settings.Shared, Names: s.settings.names(c.Name),
+		})
+		if err != nil {
+			return err
+		}
+		s.clusters = append(s.clusters, made)
+	}
+	return nil
+}
+
+// makeZone gives the clusters names in the DNS, unless they shall have none.
+func (s *system) makeZone(ctx *pulumi.Context) (err error) {
+	if !s.settings.Zone.Enabled {
+		return nil
+	}
+	s.zone, err = federation.NewZone(ctx, "zone", &federation.ZoneArgs{
+		ZoneSettings: s.settings.Zone,
+		Clusters:     s.clusters,
+		Host:         s.host(),
+	})
+	return err
+}
+
+// joinClusters makes one network of all clusters' pods.
+func (s *system) joinClusters(ctx *pulumi.Context) (err error) {
+	if s.openings, err = clouds.Connect(s.clusters); err != nil {
 		return err
 	}
-	clusters, err := makeClusters(ctx, settings)
-	if err != nil {
-		return err
+	s.mesh, err = mesh.New(ctx, "mesh", &mesh.Args{
+		Settings: s.settings.Mesh,
+		Clusters: s.clusters,
+		Host:     s.host(),
+		Range:    s.settings.PodCIDR,
+		Openings: s.openings,
+		Password: s.settings.WeavePassword,
+	})
+	return err
+}
+
+// federate makes one API over all clusters.
+func (s *system) federate(ctx *pulumi.Context) (err error) {
+	s.federation, err = federation.New(ctx, "federation", &federation.Args{
+		Settings:          s.settings.Federation,
+		Clusters:          s.clusters,
+		Host:              s.host(),
+		Mesh:              s.mesh.Up,
+		KubernetesVersion: s.settings.KubernetesVersion,
+		Openings:          s.openings,
+		Names:             s.settings.names(federation.RecordName),
+		Token:             s.settings.FederationToken,
+		// Weave Net's has a shell and curl, and is on every node.
+		ToolsImage: s.settings.Mesh.Image,
+	})
+	return err
+}
+
+// makePostgres puts PostgreSQL into the federation, unless it is switched off.
+func (s *system) makePostgres(ctx *pulumi.Context) (err error) {
+	if !s.settings.Postgres.Enabled {
+		return nil
 	}
-	zone, err := makeZone(ctx, settings, clusters)
-	if err != nil {
-		return err
-	}
-	network, err := joinClusters(ctx, settings, clusters)
-	if err != nil {
-		return err
-	}
-	federated, err := federation.New(ctx, "federation", settings.federationArgs(ctx, clusters, network))
-	if err != nil {
-		return err
-	}
-	database, err := makePostgres(ctx, settings, clusters, network, federated)
-	if err != nil {
-		return err
-	}
-	for name, value := range outputs(settings, clusters, zone, federated, database) {
-		ctx.Export(name, value)
+	s.database, err = workloads.NewPostgres(ctx, "psql", &workloads.PostgresArgs{
+		Settings:            s.settings.Postgres,
+		Clusters:            s.clusters,
+		Provider:            s.federation.Provider,
+		Identity:            s.federation.Identity,
+		Members:             s.federation.Members,
+		Mesh:                s.mesh.Up,
+		PodCIDR:             s.settings.PodCIDR,
+		PostgresPassword:    s.settings.PostgresPassword,
+		ReplicationPassword: s.settings.ReplicationPassword,
+	})
+	return err
+}
+
+// host is the cluster that hosts the federation, and seeds the mesh.
+func (s *system) host() *clouds.Cluster {
+	for _, c := range s.clusters {
+		if c.Name == s.settings.host() {
+			return c
+		}
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"hybrid/federation"
 	"hybrid/internal/mockcloud"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -21,28 +20,38 @@ func TestMain(m *testing.M) {
 }
 
 // preview runs the program with a stack's config and returns what it registers.
-func preview(config map[string]string, program pulumi.RunFunc) (map[string]pulumi.MockResourceArgs, error) {
-	r, err := mockcloud.Run(true, config, program)
-	return r.Made, err
+func preview(config map[string]string) (map[string]pulumi.MockResourceArgs, error) {
+	return run(true, config, nil)
 }
 
 // up is preview for what depends on what only machines that exist have.
 func up(config map[string]string) (map[string]pulumi.MockResourceArgs, error) {
-	r, err := mockcloud.Run(false, config, program)
+	return run(false, config, nil)
+}
+
+// run is preview or up. check, if not nil, looks at what the program has made.
+func run(preview bool, config map[string]string, check func(*system)) (map[string]pulumi.MockResourceArgs, error) {
+	r, err := mockcloud.Run(preview, config, func(ctx *pulumi.Context) error {
+		made, err := program(ctx)
+		if err == nil && check != nil {
+			check(made)
+		}
+		return err
+	})
 	return r.Made, err
 }
 
 // Pulumi's command plugin would fail when the first machine has been made.
 func TestAgentThatIsGoneCreatesNothing(t *testing.T) {
 	t.Setenv("SSH_AUTH_SOCK", "/no/such/agent")
-	made, err := preview(stackConfig(t, "Pulumi.dev.yaml"), program)
+	made, err := preview(stackConfig(t, "Pulumi.dev.yaml"))
 	if err == nil || !strings.Contains(err.Error(), "env -u SSH_AUTH_SOCK") || len(made) != 0 {
 		t.Errorf("got %v and %d resources, want what to do and none", err, len(made))
 	}
 }
 
 func TestProgram(t *testing.T) {
-	made, err := preview(stackConfig(t, "Pulumi.dev.yaml"), program)
+	made, err := preview(stackConfig(t, "Pulumi.dev.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +84,7 @@ func TestProgram(t *testing.T) {
 }
 
 func TestWrongSettingsMakeNothing(t *testing.T) {
-	made, err := preview(stackConfig(t, "testdata/settings/everything-wrong.yaml"), program)
+	made, err := preview(stackConfig(t, "testdata/settings/everything-wrong.yaml"))
 	if err == nil || len(made) > 0 {
 		t.Errorf("found error %v and %d resources, want an error and none", err, len(made))
 	}
@@ -129,7 +138,7 @@ func TestOneMoreClusterLeavesTheOthersAlone(t *testing.T) {
 func TestOneCluster(t *testing.T) {
 	config := stackConfig(t, "Pulumi.dev.yaml")
 	config["hybrid:clusters"] = `[{"name":"paris","cloud":"aws","region":"eu-west-3","networkCidr":"10.50.0.0/24","serviceCidr":"10.100.0.0/16","federationHost":true}]`
-	made, err := preview(config, program)
+	made, err := preview(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,20 +156,15 @@ func TestOneCluster(t *testing.T) {
 func TestWithoutZone(t *testing.T) {
 	config := stackConfig(t, "Pulumi.dev.yaml")
 	config["hybrid:zone"] = `{"enabled": false}`
-	r, err := mockcloud.Run(false, config, func(ctx *pulumi.Context) error {
-		settings, err := loadSettings(ctx)
-		if err != nil {
-			return err
-		}
-		if all := outputs(&Settings{}, nil, nil, &federation.Federation{Kubeconfig: pulumi.String("").ToStringOutput()}, nil); all["zone"] != nil || strings.Contains(next(settings), "zone") {
+	made, err := run(false, config, func(s *system) {
+		if s.outputs()["zone"] != nil || strings.Contains(next(s.settings), "zone") {
 			t.Error("there is an output of the zone, or a command about it")
 		}
-		return program(ctx)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, a := range r.Made {
+	for name, a := range made {
 		if strings.HasPrefix(name, "zone") || strings.Contains(fmt.Sprint(a.Inputs), "cluster.world") {
 			t.Errorf("%s is about the zone", name)
 		}
@@ -200,32 +204,8 @@ func TestAnotherDomain(t *testing.T) {
 }
 
 func TestOutputs(t *testing.T) {
-	_, err := preview(stackConfig(t, "Pulumi.dev.yaml"), func(ctx *pulumi.Context) error {
-		settings, err := loadSettings(ctx)
-		if err != nil {
-			return err
-		}
-		clusters, err := makeClusters(ctx, settings)
-		if err != nil {
-			return err
-		}
-		zone, err := makeZone(ctx, settings, clusters)
-		if err != nil {
-			return err
-		}
-		network, err := joinClusters(ctx, settings, clusters)
-		if err != nil {
-			return err
-		}
-		federated, err := federation.New(ctx, "federation", settings.federationArgs(ctx, clusters, network))
-		if err != nil {
-			return err
-		}
-		database, err := makePostgres(ctx, settings, clusters, network, federated)
-		if err != nil {
-			return err
-		}
-		all := outputs(settings, clusters, zone, federated, database)
+	_, err := run(true, stackConfig(t, "Pulumi.dev.yaml"), func(s *system) {
+		all := s.outputs()
 		pulumi.All(all["kubeconfig"]).ApplyT(func(v []any) any {
 			if text := v[0].(string); !strings.Contains(text, "name: federation-cluster") || !strings.Contains(text, "current-context: london") {
 				t.Errorf("kubeconfig:\n%s", text)
@@ -235,21 +215,23 @@ func TestOutputs(t *testing.T) {
 		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"clusters", "kubeconfig", "mesh", "next", "postgres", "sshPrivateKeys", "zone"}) {
 			t.Errorf("outputs %v", got)
 		}
-		for _, name := range []string{"kubeconfig", "sshPrivateKeys"} {
-			out, ok := all[name].(pulumi.Output)
-			if !ok || !pulumi.IsSecret(out) {
+		database := all["postgres"].(pulumi.Map)
+		if got := slices.Sorted(maps.Keys(database)); !slices.Equal(got, []string{"ca", "commands", "password", "read", "witness", "write"}) {
+			t.Errorf("outputs of postgres %v", got)
+		}
+		for name, value := range map[string]pulumi.Input{"kubeconfig": all["kubeconfig"], "sshPrivateKeys": all["sshPrivateKeys"], "password": database["password"]} {
+			if out, ok := value.(pulumi.Output); !ok || !pulumi.IsSecret(out) {
 				t.Errorf("%s is not secret", name)
 			}
 		}
-		if text := next(settings); !strings.Contains(text, "kubectl --context london get nodes\n") || !strings.Contains(text, "umask 077") ||
+		if text := next(s.settings); !strings.Contains(text, "kubectl --context london get nodes\n") || !strings.Contains(text, "umask 077") ||
 			!strings.Contains(text, "kubectl --context federation-cluster get clusters\n") || !strings.Contains(text, "delegate cluster.world to these") {
 			t.Errorf("next:\n%s", text)
 		}
-		settings.Zone.Existing = "ours"
-		if text := next(settings); strings.Contains(text, "delegate") {
+		s.settings.Zone.Existing = "ours"
+		if text := next(s.settings); strings.Contains(text, "delegate") {
 			t.Errorf("next, with a zone that there is:\n%s", text)
 		}
-		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

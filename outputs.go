@@ -2,90 +2,70 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"hybrid/clouds"
 	"hybrid/federation"
-	"hybrid/mesh"
 	"hybrid/workloads"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// makeClusters makes all clusters. They know nothing of each other, so they come
-// up side by side, and adding one leaves the others alone.
-func makeClusters(ctx *pulumi.Context, settings *Settings) ([]*clouds.Cluster, error) {
-	var clusters []*clouds.Cluster
-	for _, c := range settings.Clusters {
-		made, err := clouds.NewCluster(ctx, c.Name, settings.clusterArgs(c))
-		if err != nil {
-			return nil, err
-		}
-		clusters = append(clusters, made)
-	}
-	return clusters, nil
-}
-
-// makeZone gives the clusters names in the DNS, or returns nil if they shall have
-// none.
-func makeZone(ctx *pulumi.Context, settings *Settings, clusters []*clouds.Cluster) (*federation.Zone, error) {
-	if !settings.Zone.Enabled {
-		return nil, nil
-	}
-	return federation.NewZone(ctx, "zone", settings.zoneArgs(ctx, clusters))
-}
-
-// network is what joins the clusters.
-type network struct {
-	*mesh.Mesh
-	// openings let the clusters' machines reach each other.
-	openings []pulumi.Resource
-}
-
-// joinClusters makes one network of all clusters' pods.
-func joinClusters(ctx *pulumi.Context, settings *Settings, clusters []*clouds.Cluster) (*network, error) {
-	openings, err := clouds.Connect(clusters)
-	if err != nil {
-		return nil, err
-	}
-	m, err := mesh.New(ctx, "mesh", settings.meshArgs(ctx, clusters, openings))
-	return &network{m, openings}, err
-}
-
-// outputs are the stack's. zone and database may be nil.
-func outputs(settings *Settings, clusters []*clouds.Cluster, zone *federation.Zone, federated *federation.Federation, database *workloads.Postgres) pulumi.Map {
+// outputs are the stack's: they tell what has been made.
+func (s *system) outputs() pulumi.Map {
 	about, keys := pulumi.Map{}, pulumi.StringMap{}
 	var kubeconfigs pulumi.StringArray
-	for i, c := range clusters {
+	for i, c := range s.clusters {
 		about[c.Name] = pulumi.Map{
 			"cloud":          pulumi.String(c.Cloud),
 			"region":         pulumi.String(c.Region),
-			"federationHost": pulumi.Bool(settings.Clusters[i].FederationHost),
+			"federationHost": pulumi.Bool(s.settings.Clusters[i].FederationHost),
 			"sshUser":        pulumi.String(c.SSHUser),
 			"nodes":          c.Addresses(),
 		}
 		keys[c.Name] = c.SSHPrivateKey
 		kubeconfigs = append(kubeconfigs, c.Kubeconfig)
 	}
-	kubeconfigs = append(kubeconfigs, federated.Kubeconfig)
+	kubeconfigs = append(kubeconfigs, s.federation.Kubeconfig)
 	all := pulumi.Map{
 		"clusters": about,
 		// In the order of the settings: the current context is the first cluster's.
 		"kubeconfig":     pulumi.ToSecret(kubeconfigs.ToStringArrayOutput().ApplyT(clouds.MergeKubeconfigs)),
 		"sshPrivateKeys": pulumi.ToSecret(keys.ToStringMapOutput()),
 		"mesh": pulumi.Map{
-			"range": pulumi.String(settings.PodCIDR.String()),
-			"host":  pulumi.String(settings.host()),
+			"range": pulumi.String(s.settings.PodCIDR.String()),
+			"host":  pulumi.String(s.settings.host()),
 		},
-		"next": pulumi.String(next(settings)),
+		"next": pulumi.String(next(s.settings)),
 	}
-	if zone != nil {
-		all["zone"] = pulumi.Map{"domain": pulumi.String(zone.Domain), "nameServers": zone.NameServers}
+	if s.zone != nil {
+		all["zone"] = pulumi.Map{"domain": pulumi.String(s.zone.Domain), "nameServers": s.zone.NameServers}
 	}
-	if database != nil {
-		all["postgres"] = postgresOutputs(settings, database)
+	if s.database != nil {
+		all["postgres"] = postgresOutputs(s.settings.Postgres, s.database)
 	}
 	return all
+}
+
+// postgresOutputs say how to get into the database.
+func postgresOutputs(settings workloads.Settings, db *workloads.Postgres) pulumi.Map {
+	commands := []string{fmt.Sprintf("kubectl --context %s exec -it psql-master-0 -- psql -U postgres", settings.Master)}
+	for _, name := range slices.Sorted(maps.Keys(settings.Placement)) {
+		if settings.Placement[name] > 0 {
+			commands = append(commands, fmt.Sprintf("kubectl --context %s exec -it rs/psql-replica -- psql -U postgres", name))
+		}
+	}
+	return pulumi.Map{
+		"commands": pulumi.ToStringArray(commands),
+		// For pods, in every cluster, with ca in a file.
+		"write":    pulumi.String(fmt.Sprintf("host=%s.%s user=postgres dbname=postgres sslmode=verify-full sslrootcert=ca.crt", workloads.Master, workloads.Namespace)),
+		"read":     pulumi.String(fmt.Sprintf("host=%s.%s user=postgres dbname=postgres sslmode=verify-full sslrootcert=ca.crt", workloads.Replica, workloads.Namespace)),
+		"ca":       db.Authority,
+		"password": db.Password,
+		"witness":  pulumi.String(settings.Witness),
+	}
 }
 
 // next is what to type after pulumi up.

@@ -1,100 +1,102 @@
 package main
 
 import (
-	"net/netip"
+	"fmt"
 
 	"hybrid/clouds"
 	"hybrid/federation"
+	"hybrid/internal/settings"
 	"hybrid/mesh"
+	"hybrid/workloads"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 )
 
-// Settings is the stack config hybrid:*. Pulumi.yaml describes the keys and has
-// their defaults.
+// Settings is the stack config hybrid:*. Each package has the type, the defaults and
+// the checks of its own; Pulumi.yaml describes the keys.
 type Settings struct {
-	Clusters          []ClusterSettings
-	AdminCIDRs        []netip.Prefix
-	KubernetesVersion string
-	PodCIDR           netip.Prefix
-	RegistryMirror    string
-	Kubeadm           clouds.KubeadmOverrides
-	WeavePassword     string // empty: one is generated
-	Mesh              MeshSettings
-	Zone              ZoneSettings
-	FederationToken   string // empty: one is generated
-	Federation        FederationSettings
-	Postgres          PostgresSettings
-	// Empty: generated.
-	PostgresPassword, ReplicationPassword string
+	Clusters []clouds.Settings
+	clouds.Shared
+	Mesh       mesh.Settings           `json:"mesh"`
+	Zone       federation.ZoneSettings `json:"zone"`
+	Federation federation.Settings     `json:"federation"`
+	Postgres   workloads.Settings      `json:"postgres"`
+
+	// Secret, and nil where the stack has none: then one is generated.
+	WeavePassword, FederationToken, PostgresPassword, ReplicationPassword pulumi.StringInput
 }
 
-// ZoneSettings is hybrid:zone.
-type ZoneSettings struct {
-	Enabled          bool
-	Domain, Existing string
+// namespace is that of the program's own settings.
+const namespace = "hybrid"
+
+// clustersKey is the setting that is a list.
+const clustersKey = namespace + ":clusters"
+
+func defaultSettings() *Settings {
+	return &Settings{
+		Shared:     clouds.DefaultShared(),
+		Mesh:       mesh.DefaultSettings(),
+		Zone:       federation.DefaultZoneSettings(),
+		Federation: federation.DefaultSettings(),
+		Postgres:   workloads.DefaultSettings(),
+	}
 }
 
-// FederationSettings is hybrid:federation.
-type FederationSettings struct {
-	Replicas                     int
-	CertificateHours, RenewHours int
-	GraceSeconds                 int
-	StorageClass                 string
-	EtcdArgs                     []string
-}
-
-// MeshSettings is hybrid:mesh.
-type MeshSettings struct {
-	Image         string
-	MTU           int
-	FastDatapath  bool
-	InitContainer bool
-}
-
-// ClusterSettings is one item of hybrid:clusters.
-type ClusterSettings struct {
-	Name, Cloud, Region, Zone           string
-	ControlPlaneType, WorkerType, Image string
-	Workers                             int
-	NetworkCIDR, ServiceCIDR            netip.Prefix
-	FederationHost                      bool
+// stack is a stack's config.
+type stack struct {
+	// keys are those that are set.
+	keys []string
+	// get returns a value: text as it is, the rest as JSON. Empty if it is not set.
+	get func(key string) string
+	// isSecret says that a value is encrypted.
+	isSecret func(key string) bool
+	// secret returns a value that stays secret.
+	secret func(key string) pulumi.StringInput
 }
 
 // loadSettings reads and validates the stack's config. The error lists
 // everything that is wrong with it, one line each.
 func loadSettings(ctx *pulumi.Context) (*Settings, error) {
-	get := func(key string) string { return config.Get(ctx, key) }
-	var p problems
-	s := decodeSettings(get, &p)
-	s.validate(&p)
-	checkProject(s, get, &p)
-	checkSecrets(ctx.IsConfigSecret, get, &p)
-	return s, p.err()
+	return stack{
+		keys:     configKeys(),
+		get:      func(key string) string { value, _ := ctx.GetConfig(key); return value },
+		isSecret: ctx.IsConfigSecret,
+		secret:   func(key string) pulumi.StringInput { return config.GetSecret(ctx, key) },
+	}.settings()
 }
 
-// clusterArgs is what a cluster needs to know of the settings.
-func (s *Settings) clusterArgs(c ClusterSettings) *clouds.ClusterArgs {
-	return &clouds.ClusterArgs{
-		Cloud:             c.Cloud,
-		Region:            c.Region,
-		Zone:              c.Zone,
-		ControlPlaneType:  c.ControlPlaneType,
-		WorkerType:        c.WorkerType,
-		Image:             c.Image,
-		Workers:           c.Workers,
-		NetworkCIDR:       c.NetworkCIDR,
-		ServiceCIDR:       c.ServiceCIDR,
-		PodCIDR:           s.PodCIDR,
-		AdminCIDRs:        s.AdminCIDRs,
-		KubernetesVersion: s.KubernetesVersion,
-		Names:             s.names(c.Name),
-		RegistryMirror:    s.RegistryMirror,
-		Kubeadm:           s.Kubeadm,
-		FederationHost:    c.FederationHost,
+// settings are the stack's, or an error with everything that is wrong with them.
+func (c stack) settings() (*Settings, error) {
+	var p settings.Problems
+	s := defaultSettings()
+	settings.Get(namespace, c.get, s, &p)
+	for i, raw := range settings.List([]byte(c.get(clustersKey)), clustersKey, &p) {
+		if c, ok := readCluster(raw, i, &p); ok {
+			s.Clusters = append(s.Clusters, c)
+		}
 	}
+	s.Postgres.Place(s.clusterNames(), s.host())
+	s.takeSecrets(c, &p)
+	c.checkVendors(&p)
+	s.validate(&p)
+	s.checkProject(c.get, &p)
+	return s, p.Err()
 }
+
+// readCluster reads an item of hybrid:clusters, which goes by its name if it has one.
+func readCluster(raw []byte, i int, p *settings.Problems) (clouds.Settings, bool) {
+	c := clouds.DefaultSettings()
+	var own settings.Problems
+	ok := settings.Object(raw, fmt.Sprintf("cluster %d", i+1), &c, &own)
+	if c.Name != "" {
+		own.Rename(subject(c))
+	}
+	*p = append(*p, own...)
+	return c, ok
+}
+
+func subject(c clouds.Settings) string { return fmt.Sprintf("cluster %q", c.Name) }
 
 // names are the names that something has in the DNS: one in the zone, or none
 // without a zone.
@@ -105,7 +107,7 @@ func (s *Settings) names(label string) []string {
 	return []string{label + "." + s.Zone.Domain}
 }
 
-// host is the name of the cluster that hosts the federation, and seeds the mesh.
+// host is the name of the cluster that hosts the federation.
 func (s *Settings) host() string {
 	for _, c := range s.Clusters {
 		if c.FederationHost {
@@ -115,65 +117,11 @@ func (s *Settings) host() string {
 	return ""
 }
 
-// meshArgs is what the mesh needs to know of the settings.
-func (s *Settings) meshArgs(ctx *pulumi.Context, clusters []*clouds.Cluster, openings []pulumi.Resource) *mesh.Args {
-	args := &mesh.Args{
-		Clusters:      clusters,
-		Range:         s.PodCIDR,
-		Image:         s.Mesh.Image,
-		MTU:           s.Mesh.MTU,
-		FastDatapath:  s.Mesh.FastDatapath,
-		InitContainer: s.Mesh.InitContainer,
-		Openings:      openings,
+// clusterNames are in the order of the settings.
+func (s *Settings) clusterNames() []string {
+	var names []string
+	for _, c := range s.Clusters {
+		names = append(names, c.Name)
 	}
-	args.Host = s.hostOf(clusters)
-	if s.WeavePassword != "" {
-		args.Password = config.GetSecret(ctx, passwordKey)
-	}
-	return args
-}
-
-// zoneArgs is what the zone needs to know of the settings.
-func (s *Settings) zoneArgs(ctx *pulumi.Context, clusters []*clouds.Cluster) *federation.ZoneArgs {
-	return &federation.ZoneArgs{
-		Domain:   s.Zone.Domain,
-		Existing: s.Zone.Existing,
-		Project:  config.Get(ctx, projectKey),
-		Clusters: clusters,
-		Host:     s.hostOf(clusters),
-	}
-}
-
-// hostOf is the cluster that hosts the federation.
-func (s *Settings) hostOf(clusters []*clouds.Cluster) *clouds.Cluster {
-	for _, c := range clusters {
-		if c.Name == s.host() {
-			return c
-		}
-	}
-	return nil
-}
-
-// federationArgs is what the federation needs to know of the settings.
-func (s *Settings) federationArgs(ctx *pulumi.Context, clusters []*clouds.Cluster, n *network) *federation.Args {
-	args := &federation.Args{
-		Clusters:          clusters,
-		Host:              s.hostOf(clusters),
-		Mesh:              n.Up,
-		KubernetesVersion: s.KubernetesVersion,
-		Replicas:          s.Federation.Replicas,
-		CertificateHours:  s.Federation.CertificateHours,
-		RenewHours:        s.Federation.RenewHours,
-		GraceSeconds:      s.Federation.GraceSeconds,
-		Openings:          n.openings,
-		Names:             s.names(federation.RecordName),
-		StorageClass:      s.Federation.StorageClass,
-		EtcdArgs:          s.Federation.EtcdArgs,
-		// Weave Net's has a shell and curl, and is on every node.
-		ToolsImage: s.Mesh.Image,
-	}
-	if s.FederationToken != "" {
-		args.Token = config.GetSecret(ctx, tokenKey)
-	}
-	return args
+	return names
 }

@@ -7,13 +7,17 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"hybrid/clouds"
+	"hybrid/internal/settings"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")
@@ -60,14 +64,14 @@ func encode(t *testing.T, v any) string {
 	return string(b)
 }
 
+// load reads a config whose secret values begin with "secret".
 func load(config map[string]string) (*Settings, error) {
-	get := func(key string) string { return config[key] }
-	var p problems
-	s := decodeSettings(get, &p)
-	s.validate(&p)
-	checkProject(s, get, &p)
-	checkSecrets(func(key string) bool { return strings.HasPrefix(config[key], "secret") }, get, &p)
-	return s, p.err()
+	return stack{
+		keys:     slices.Sorted(maps.Keys(config)),
+		get:      func(key string) string { return config[key] },
+		isSecret: func(key string) bool { return strings.HasPrefix(config[key], "secret") },
+		secret:   func(key string) pulumi.StringInput { return pulumi.String(config[key]) },
+	}.settings()
 }
 
 // withoutProject hides the project that this machine may be set up for.
@@ -87,7 +91,6 @@ func TestSettingsErrors(t *testing.T) {
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			config := stackConfig(t, file)
-			t.Setenv(pulumi.EnvConfig, encode(t, config))
 			_, err := load(config)
 			got := fmt.Sprintln(err)
 			expected := strings.TrimSuffix(file, ".yaml") + ".txt"
@@ -111,7 +114,6 @@ func TestStacksAreValid(t *testing.T) {
 	withoutProject(t)
 	for _, file := range []string{"Pulumi.dev.yaml", "Pulumi.production.yaml.example"} {
 		config := stackConfig(t, file)
-		t.Setenv(pulumi.EnvConfig, encode(t, config))
 		s, err := load(config)
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
@@ -126,12 +128,6 @@ func TestStacksAreValid(t *testing.T) {
 		}
 		if s.KubernetesVersion != "v1.35.4" || s.PodCIDR.String() != "10.32.0.0/12" {
 			t.Errorf("%s: version %s, pods %s", file, s.KubernetesVersion, s.PodCIDR)
-		}
-		if f := s.Federation; f.Replicas != 1 || f.CertificateHours != defaultCertificateHours || f.RenewHours != defaultRenewHours || f.GraceSeconds != defaultGraceSeconds || f.StorageClass != "" {
-			t.Errorf("%s: federation %+v", file, f)
-		}
-		if want := (MeshSettings{Image: defaultMeshImage, MTU: defaultMTU, InitContainer: true}); s.Mesh != want {
-			t.Errorf("%s: mesh %+v, want %+v", file, s.Mesh, want)
 		}
 		if !s.Zone.Enabled || s.Zone.Existing != "" {
 			t.Errorf("%s: zone %+v", file, s.Zone)
@@ -151,8 +147,8 @@ func TestKubeadmNumbers(t *testing.T) {
 	}
 }
 
-// Pulumi reads Pulumi.yaml before any program: it must know every key, and take
-// the defaults.
+// Pulumi reads Pulumi.yaml before any program: it must know every key, and have the
+// defaults of the packages, all of them.
 func TestProjectFile(t *testing.T) {
 	project, err := workspace.LoadProject("Pulumi.yaml")
 	if err != nil {
@@ -161,40 +157,94 @@ func TestProjectFile(t *testing.T) {
 	if err := project.Validate(); err != nil {
 		t.Error(err)
 	}
-	want := []string{"adminCidrs", "clusters", "federation", "federationToken", "kubeadm", "kubernetesVersion", "mesh", "podCidr", "postgres", "postgresPassword", "registryMirror", "replicationPassword", "weavePassword", "zone"}
-	if got := slices.Sorted(maps.Keys(project.Config)); !slices.Equal(got, want) {
+	defaults := map[string]any{}
+	s := defaultSettings()
+	for _, part := range []any{s.Shared, s} {
+		text, err := json.Marshal(part)
+		if err == nil {
+			err = json.Unmarshal(text, &defaults)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]string{}
+	for _, key := range settings.Keys(s) {
+		want[key] = encode(t, defaults[key])
+	}
+	for _, secret := range s.secrets() {
+		want[strings.TrimPrefix(secret.key, "hybrid:")] = ""
+	}
+	// They are the seed's, see TestStacksAreValid; what an item leaves out is the package's.
+	want["clusters"] = encode(t, project.Config["clusters"].Default)
+	if got, want := slices.Sorted(maps.Keys(project.Config)), slices.Sorted(maps.Keys(want)); !slices.Equal(got, want) {
 		t.Errorf("keys %v, want %v", got, want)
 	}
 	for key, c := range project.Config {
-		if c.Description == "" || c.Default == nil {
-			t.Errorf("%s: want a description and a default", key)
+		if got := encode(t, c.Default); got != want[key] || c.Default == nil {
+			t.Errorf("the default of %s is %s, the package's %s", key, got, want[key])
+		}
+		if c.Description == "" {
+			t.Errorf("%s: want a description", key)
 		}
 	}
 }
 
-// What a stack's hybrid:mesh leaves out is as Pulumi.yaml says, though the object
-// replaces that as a whole.
-func TestMeshDefaults(t *testing.T) {
+// Descriptions name every key of an object.
+func TestDescriptions(t *testing.T) {
 	project, err := workspace.LoadProject("Pulumi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var p problems
-	whole, empty, one := decodeMesh(encode(t, project.Config["mesh"].Default), &p), decodeMesh("{}", &p), decodeMesh(`{"fastdp": true}`, &p)
-	if whole != empty || !one.FastDatapath || one.MTU != whole.MTU || p.err() != nil {
-		t.Errorf("Pulumi.yaml %+v, empty %+v, one setting %+v, %v", whole, empty, one, p.err())
+	s := defaultSettings()
+	for key, of := range map[string]any{
+		"clusters": clouds.Settings{}, "mesh": s.Mesh, "zone": s.Zone, "federation": s.Federation, "postgres": s.Postgres, "kubeadm": s.Kubeadm,
+	} {
+		for _, word := range settings.Keys(of) {
+			if !regexp.MustCompile(`\b` + word + `\b`).MatchString(project.Config[key].Description) {
+				t.Errorf("the description of %s doesn't say what %s is", key, word)
+			}
+		}
 	}
 }
 
-func TestZoneDefaults(t *testing.T) {
-	project, err := workspace.LoadProject("Pulumi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var p problems
-	whole, empty, off := decodeZone(encode(t, project.Config["zone"].Default), &p), decodeZone("{}", &p), decodeZone(`{"enabled": false}`, &p)
-	if whole != empty || off.Enabled || off.Domain != whole.Domain || p.err() != nil {
-		t.Errorf("Pulumi.yaml %+v, empty %+v, switched off %+v, %v", whole, empty, off, p.err())
+// An object of a stack replaces Pulumi.yaml's as a whole: what it leaves out, or empty,
+// is the package's default.
+func TestObjectsAreFilledIn(t *testing.T) {
+	withoutProject(t)
+	for key, text := range map[string]string{
+		"hybrid:mesh": `{"mtu": null, "fastdp": true}`, "hybrid:federation": `{"replicas": 2}`,
+		"hybrid:zone": `{"domain": "example.org"}`, "hybrid:postgres": `{"master": "frankfurt"}`, "hybrid:kubeadm": "null",
+	} {
+		config := stackConfig(t, "Pulumi.dev.yaml")
+		config[key] = text
+		s, err := load(config)
+		if err != nil {
+			t.Errorf("%s: %v", key, err)
+			continue
+		}
+		want := defaultSettings()
+		switch key {
+		case "hybrid:mesh":
+			want.Mesh.FastDatapath = true
+			if s.Mesh != want.Mesh {
+				t.Errorf("%s: found %+v, want %+v", key, s.Mesh, want.Mesh)
+			}
+		case "hybrid:federation":
+			want.Federation.Replicas = 2
+			if fmt.Sprint(s.Federation) != fmt.Sprint(want.Federation) {
+				t.Errorf("%s: found %+v, want %+v", key, s.Federation, want.Federation)
+			}
+		case "hybrid:zone":
+			want.Zone.Domain = "example.org"
+			if s.Zone != want.Zone {
+				t.Errorf("%s: found %+v, want %+v", key, s.Zone, want.Zone)
+			}
+		case "hybrid:postgres":
+			if s.Postgres.Image != want.Postgres.Image || !maps.Equal(s.Postgres.Parameters, want.Postgres.Parameters) || s.Postgres.Master != "frankfurt" {
+				t.Errorf("%s: found %+v", key, s.Postgres)
+			}
+		}
 	}
 }
 
@@ -212,56 +262,45 @@ func TestLongestDomain(t *testing.T) {
 	}
 }
 
-// As of hybrid:mesh, so of hybrid:federation.
-func TestFederationDefaults(t *testing.T) {
-	project, err := workspace.LoadProject("Pulumi.yaml")
+// Secrets are never quoted, never taken in the clear, and stay secrets.
+func TestSecrets(t *testing.T) {
+	withoutProject(t)
+	for _, secret := range defaultSettings().secrets() {
+		name := strings.TrimPrefix(secret.key, "hybrid:")
+		for value, want := range map[string]string{
+			"":                            "",
+			"secret-and-long-enough":      "",
+			"secret-shrt":                 "found 11 characters: expected at least 1",
+			"secret with spaces in it...": "printable ASCII without spaces",
+			"in-the-clear-for-everybody":  "pulumi config set --secret " + name,
+		} {
+			config := stackConfig(t, "Pulumi.dev.yaml")
+			config[secret.key] = value
+			_, err := load(config)
+			if text := fmt.Sprint(err); (err != nil) != (want != "") || !strings.Contains(text, want) || value != "" && strings.Contains(text, value) {
+				t.Errorf("%s %q: found %v, want %q", name, value, err, want)
+			}
+		}
+	}
+	// A token has more that it must not have.
+	for _, value := range []string{"secret,with,commas,in,it...", "secret\"with\"quotes\"in\"it", "secret\nwith\nlines\nin\nit.."} {
+		config := stackConfig(t, "Pulumi.dev.yaml")
+		config["hybrid:federationToken"] = value
+		if _, err := load(config); err == nil || !strings.Contains(err.Error(), "without spaces, commas and quotes") || strings.Contains(err.Error(), value) {
+			t.Errorf("%q: found %v", value, err)
+		}
+	}
+	config := stackConfig(t, "Pulumi.dev.yaml")
+	for _, secret := range defaultSettings().secrets() {
+		config[secret.key] = "secret-and-long-enough"
+	}
+	s, err := load(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var p problems
-	whole, empty, one := decodeFederation(encode(t, project.Config["federation"].Default), &p), decodeFederation("{}", &p), decodeFederation(`{"replicas": 2, "etcdArgs": ["--a=b"]}`, &p)
-	whole.EtcdArgs = nil
-	if fmt.Sprint(whole) != fmt.Sprint(empty) || one.Replicas != 2 || one.RenewHours != whole.RenewHours || fmt.Sprint(one.EtcdArgs) != "[--a=b]" || p.err() != nil {
-		t.Errorf("Pulumi.yaml %+v, empty %+v, two settings %+v, %v", whole, empty, one, p.err())
-	}
-}
-
-// The token is never quoted either.
-func TestToken(t *testing.T) {
-	withoutProject(t)
-	for token, want := range map[string]string{
-		"":                              "",
-		"secret-and-long-enough":        "",
-		"secret-short":                  "found 12 characters: expected at least 16",
-		"secret,with,commas,in,it...":   "without spaces, commas and quotes",
-		"secret\"with\"quotes\"in\"it":  "without spaces, commas and quotes",
-		"secret\nwith\nlines\nin\nit..": "without spaces, commas and quotes",
-		"in-the-clear-for-everybody":    "pulumi config set --secret federationToken",
-	} {
-		config := stackConfig(t, "Pulumi.dev.yaml")
-		config[tokenKey] = token
-		_, err := load(config)
-		if text := fmt.Sprint(err); (err != nil) != (want != "") || !strings.Contains(text, want) || token != "" && strings.Contains(text, token) {
-			t.Errorf("%q: found %v, want %q", token, err, want)
-		}
-	}
-}
-
-// The password is never quoted: not in errors either.
-func TestPassword(t *testing.T) {
-	withoutProject(t)
-	for password, want := range map[string]string{
-		"":                            "",
-		"secret-and-long-enough":      "",
-		"secret-short":                "found 12 characters: expected at least 16",
-		"secret with spaces in it...": "printable ASCII without spaces",
-		"in-the-clear-for-everybody":  "pulumi config set --secret weavePassword",
-	} {
-		config := stackConfig(t, "Pulumi.dev.yaml")
-		config[passwordKey] = password
-		_, err := load(config)
-		if text := fmt.Sprint(err); (err != nil) != (want != "") || !strings.Contains(text, want) || password != "" && strings.Contains(text, password) {
-			t.Errorf("%q: found %v, want %q", password, err, want)
+	for _, secret := range s.secrets() {
+		if *secret.into == nil {
+			t.Errorf("%s is not taken", secret.key)
 		}
 	}
 }

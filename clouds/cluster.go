@@ -2,7 +2,6 @@ package clouds
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
@@ -13,43 +12,15 @@ import (
 // ClusterArgs says what a cluster is to be. The settings have been validated
 // before: a cluster trusts them.
 type ClusterArgs struct {
-	// Mandatory.
-
-	// Cloud is one of Names.
-	Cloud string
-	// Region is the cloud's own name of a region, such as lon1.
-	Region string
-	// NetworkCIDR holds the machines' private addresses, ServiceCIDR the
-	// cluster's services, PodCIDR the pods of every cluster of the mesh.
-	NetworkCIDR, ServiceCIDR, PodCIDR netip.Prefix
-	// AdminCIDRs may use SSH and the Kubernetes API.
-	AdminCIDRs []netip.Prefix
-	// KubernetesVersion is exact, as kubeadm prints it: v1.35.4.
-	KubernetesVersion string
-	// Workers is the number of worker nodes, at least one.
-	Workers int
-
-	// Defaulted, each cloud in its own way.
-
-	// Zone is where in the region the machines run (AWS and GCE only).
-	Zone string
-	// ControlPlaneType and WorkerType are the cloud's names of machine types.
-	ControlPlaneType, WorkerType string
-	// Image is what machines boot from: a slug, an AMI or an image family.
-	Image string
+	// Settings are the cluster's own, Shared those of all clusters.
+	Settings
+	Shared
 
 	// Optional.
 
 	// Names are DNS names by which the Kubernetes API is reached. Its certificate
 	// is valid for them, and is made anew when they change.
 	Names []string
-	// RegistryMirror serves every container image, if it is set:
-	// http(s)://host[:port].
-	RegistryMirror string
-	// Kubeadm is merged over the generated kubeadm documents.
-	Kubeadm KubeadmOverrides
-	// FederationHost says that the federation's API is to be here.
-	FederationHost bool
 }
 
 // Node is a machine of a cluster.

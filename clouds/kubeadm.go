@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // SynRetries is the kernel's setting of how often a connection is tried: 2 gives up
@@ -23,21 +23,21 @@ const SynRetries = "net.ipv4.tcp_syn_retries"
 // See https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/
 // for the fields.
 type KubeadmOverrides struct {
-	InitConfiguration      map[string]any
-	JoinConfiguration      map[string]any
-	ClusterConfiguration   map[string]any
-	KubeletConfiguration   map[string]any
-	KubeProxyConfiguration map[string]any
+	InitConfiguration      map[string]any `json:"initConfiguration,omitempty"`
+	JoinConfiguration      map[string]any `json:"joinConfiguration,omitempty"`
+	ClusterConfiguration   map[string]any `json:"clusterConfiguration,omitempty"`
+	KubeletConfiguration   map[string]any `json:"kubeletConfiguration,omitempty"`
+	KubeProxyConfiguration map[string]any `json:"kubeProxyConfiguration,omitempty"`
 }
 
-// ByName returns the overrides by the documents' names in the settings.
-func (k *KubeadmOverrides) ByName() map[string]*map[string]any {
-	return map[string]*map[string]any{
-		"initConfiguration":      &k.InitConfiguration,
-		"joinConfiguration":      &k.JoinConfiguration,
-		"clusterConfiguration":   &k.ClusterConfiguration,
-		"kubeletConfiguration":   &k.KubeletConfiguration,
-		"kubeProxyConfiguration": &k.KubeProxyConfiguration,
+// byName returns the overrides by the documents' names in the settings.
+func (k *KubeadmOverrides) byName() map[string]map[string]any {
+	return map[string]map[string]any{
+		"initConfiguration":      k.InitConfiguration,
+		"joinConfiguration":      k.JoinConfiguration,
+		"clusterConfiguration":   k.ClusterConfiguration,
+		"kubeletConfiguration":   k.KubeletConfiguration,
+		"kubeProxyConfiguration": k.KubeProxyConfiguration,
 	}
 }
 
@@ -60,9 +60,9 @@ var ours = map[string]string{
 // Problems says what the overrides must not set, one line for each.
 func (k *KubeadmOverrides) Problems() []string {
 	var out []string
-	for document, values := range k.ByName() {
+	for document, values := range k.byName() {
 		for path, advice := range ours {
-			if has(*values, strings.Split(path, ".")) {
+			if has(values, strings.Split(path, ".")) {
 				out = append(out, fmt.Sprintf("%s sets %s: %s", document, path, advice))
 			}
 		}

@@ -24,14 +24,15 @@ var caHash = mockcloud.CAHash
 // args are a cluster's for tests.
 func args(cloud string) *ClusterArgs {
 	regions := map[string]string{DigitalOcean: "lon1", AWS: "eu-central-1", GCE: "us-west1"}
-	return &ClusterArgs{
-		Cloud: cloud, Region: regions[cloud], Workers: 1,
-		NetworkCIDR:       netip.MustParsePrefix("10.10.0.0/24"),
-		ServiceCIDR:       netip.MustParsePrefix("10.96.0.0/16"),
-		PodCIDR:           netip.MustParsePrefix("10.32.0.0/12"),
-		AdminCIDRs:        []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32"), netip.MustParsePrefix("203.0.113.0/24")},
-		KubernetesVersion: "v1.35.4",
+	a := &ClusterArgs{
+		Settings: Settings{
+			Cloud: cloud, Region: regions[cloud], Workers: 1,
+			NetworkCIDR: netip.MustParsePrefix("10.10.0.0/24"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
+		},
+		Shared: DefaultShared(),
 	}
+	a.AdminCIDRs = []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32"), netip.MustParsePrefix("203.0.113.0/24")}
+	return a
 }
 
 // build makes a cluster and returns what it asked for. check, if not nil, runs

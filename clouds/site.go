@@ -22,16 +22,6 @@ const (
 // Names lists the clouds.
 var Names = []string{DigitalOcean, AWS, GCE}
 
-// MaxNameLength bounds a cluster's name, in characters. Google's names are the
-// shortest, 63 characters (RFC 1035), and must hold two clusters' names, where
-// one lets the other in (see TestNamesFit), and the eight characters that Pulumi
-// appends.
-const MaxNameLength = 24
-
-// MaxWorkers bounds the nodes of a cluster: the number in a node's name has at
-// most three digits.
-const MaxWorkers = 998
-
 // diskGiB is the size of a machine's disk, in GiB (2^30 bytes) as AWS and GCE have it:
 // half is used by system and images. DigitalOcean's machine types bring their own.
 const diskGiB = 30

@@ -26,6 +26,8 @@ const (
 
 // Args says what the federation is to be. The settings have been validated before.
 type Args struct {
+	Settings
+
 	// Mandatory.
 
 	// Clusters are all members.
@@ -36,14 +38,6 @@ type Args struct {
 	Mesh map[string]pulumi.Resource
 	// KubernetesVersion is that of API server and controllers: v1.35.4.
 	KubernetesVersion string
-	// Replicas is how many of each program run; etcd is always one.
-	Replicas int
-	// CertificateHours is how long certificates are valid, RenewHours how long
-	// before their end an update replaces them.
-	CertificateHours, RenewHours int
-	// GraceSeconds is for how long a member may not answer before it is shown
-	// NotReady.
-	GraceSeconds int
 
 	// Optional.
 
@@ -53,11 +47,6 @@ type Args struct {
 	Names []string
 	// Token is the administrator's; a random one if nil.
 	Token pulumi.StringInput
-	// StorageClass is that of etcd's volume. Empty: a folder of the host's control
-	// plane.
-	StorageClass string
-	// EtcdArgs are more arguments for etcd.
-	EtcdArgs []string
 	// ToolsImage has sh and curl, and is on every node anyway. Pods wait by it for
 	// what they need; empty: they are restarted until that is there.
 	ToolsImage string

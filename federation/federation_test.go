@@ -17,7 +17,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // Short names for what tests look into.
@@ -69,7 +69,7 @@ func (w world) make(t *testing.T) *mockcloud.Record {
 	}
 	r, err := mockcloud.Run(w.preview, nil, func(ctx *pulumi.Context) error {
 		args := &Args{
-			KubernetesVersion: "v1.35.4", Replicas: 1, CertificateHours: 8760, RenewHours: 720, GraceSeconds: 10,
+			Settings: DefaultSettings(), KubernetesVersion: "v1.35.4",
 			Names: []string{"federation.example.org"}, ToolsImage: "example.org/tools:1",
 		}
 		made, err := mockclusters.New(ctx, w.workers)

@@ -22,10 +22,10 @@ const recordTTL = 60
 
 // ZoneArgs says what the zone is to be. The settings have been validated before.
 type ZoneArgs struct {
+	ZoneSettings
+
 	// Mandatory.
 
-	// Domain is what all names end in, without a dot at its end.
-	Domain string
 	// Clusters each have a name: <cluster>.<domain>.
 	Clusters []*clouds.Cluster
 	// Host is the one of them whose nodes serve the federation's API.
@@ -35,12 +35,6 @@ type ZoneArgs struct {
 
 	// Project is the Google Cloud project of the zone: the stack's (gcp:project).
 	Project string
-
-	// Optional.
-
-	// Existing is the name of a managed zone that the records go into. It belongs to
-	// somebody else, and stays. If it is empty, a zone is made.
-	Existing string
 }
 
 // Zone is the names of all clusters, and of the federation, in Google's Cloud DNS.

@@ -43,7 +43,7 @@ func strs(v resource.PropertyValue) []string {
 }
 
 func TestZone(t *testing.T) {
-	r, err := zone(false, map[string]string{"gcp:project": "ours"}, ZoneArgs{Domain: "cluster.world"}, func(z *Zone) {
+	r, err := zone(false, map[string]string{"gcp:project": "ours"}, ZoneArgs{ZoneSettings: ZoneSettings{Domain: "cluster.world"}}, func(z *Zone) {
 		if len(z.Records) != 3 || z.Domain != "cluster.world" {
 			t.Errorf("%s has %d records, want cluster.world with 3", z.Domain, len(z.Records))
 		}
@@ -90,7 +90,7 @@ func TestZone(t *testing.T) {
 }
 
 func TestZoneInPreview(t *testing.T) {
-	r, err := zone(true, nil, ZoneArgs{Domain: "cluster.world", Project: "other"}, nil)
+	r, err := zone(true, nil, ZoneArgs{ZoneSettings: ZoneSettings{Domain: "cluster.world"}, Project: "other"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestExistingZone(t *testing.T) {
 		{"cluster.world", "theirs", `is that of "example.org."`},
 		{mockcloud.ExistingZone, mockcloud.PrivateZone, "is private"},
 	} {
-		r, err := zone(false, nil, ZoneArgs{Domain: test.domain, Existing: test.existing}, func(z *Zone) {
+		r, err := zone(false, nil, ZoneArgs{ZoneSettings: ZoneSettings{Domain: test.domain, Existing: test.existing}}, func(z *Zone) {
 			z.NameServers.ApplyT(func(names []string) error {
 				if !slices.Equal(names, []string{"ns-cloud-b1.googledomains.com."}) {
 					t.Errorf("name servers %v", names)

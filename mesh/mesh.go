@@ -15,6 +15,8 @@ import (
 
 // Args says what the mesh is to be. The settings have been validated before.
 type Args struct {
+	Settings
+
 	// Mandatory.
 
 	// Clusters are all that take part.
@@ -23,10 +25,6 @@ type Args struct {
 	Host *clouds.Cluster
 	// Range holds the addresses of all pods.
 	Range netip.Prefix
-	// Image is Weave Net's, with launch.sh, as weave-kube's.
-	Image string
-	// MTU is that of the pods' interfaces, in bytes.
-	MTU int
 
 	// Optional.
 
@@ -34,10 +32,6 @@ type Args struct {
 	Openings []pulumi.Resource
 	// Password encrypts what goes between peers; a random one if nil.
 	Password pulumi.StringInput
-	// FastDatapath moves packets in the kernel.
-	FastDatapath bool
-	// InitContainer says that the image has an init.sh to run before launch.sh.
-	InitContainer bool
 }
 
 // Mesh is one network of all clusters' pods.

@@ -36,6 +36,9 @@ const (
 // PostgresArgs says what PostgreSQL is to be. The settings have been validated
 // before.
 type PostgresArgs struct {
+	// Settings are the stack's, with places for everything: see Place.
+	Settings
+
 	// Mandatory.
 
 	// Clusters are all members of the federation.
@@ -48,32 +51,17 @@ type PostgresArgs struct {
 	Members map[string]pulumi.Resource
 	// PodCIDR holds the addresses of all clusters' pods: nobody else may connect.
 	PodCIDR netip.Prefix
-	// Image has PostgreSQL's programs, a shell and coreutils.
-	Image string
-	// Master is the cluster of the master, Witness that of the witness.
-	Master, Witness string
-	// Placement is how many replicas run in each cluster.
-	Placement map[string]int
 
 	// Optional.
 
 	// Mesh exists, by cluster's name, when pods reach others'.
 	Mesh map[string]pulumi.Resource
-	// Synchronous is for how many replicas of other clusters each commit waits.
-	Synchronous int
-	// StorageClass is that of the master's and the witness's volumes. Empty: a
-	// folder of their cluster's first worker.
-	StorageClass string
-	// Parameters are PostgreSQL's own, for all servers.
-	Parameters map[string]string
 	// PostgresPassword is the superuser's, ReplicationPassword that of replicas;
 	// random ones if nil.
 	PostgresPassword, ReplicationPassword pulumi.StringInput
 
 	// Defaulted.
 
-	// StorageSize is that of the volumes, where there is a StorageClass.
-	StorageSize string
 	// CertificateHours is how long certificates are valid, RenewHours how long
 	// before their end an update replaces them.
 	CertificateHours, RenewHours int

@@ -24,9 +24,11 @@ func world(t *testing.T, preview bool, change func(*PostgresArgs)) *mockcloud.Re
 	t.Helper()
 	r, err := mockcloud.Run(preview, nil, func(ctx *pulumi.Context) error {
 		args := &PostgresArgs{
-			PodCIDR: mockclusters.PodCIDR, Image: "example.org/postgres:18",
-			Master: "london", Witness: "america", Placement: map[string]int{"frankfurt": 4, "london": 2},
-			Members: map[string]pulumi.Resource{}, Parameters: map[string]string{"work_mem": "4MB", "search_path": "'a'"},
+			Settings: Settings{
+				Image: "example.org/postgres:18", Parameters: Parameters{"work_mem": "4MB", "search_path": "'a'"},
+				Master: "london", Witness: "america", Placement: map[string]int{"frankfurt": 4, "london": 2},
+			},
+			PodCIDR: mockclusters.PodCIDR, Members: map[string]pulumi.Resource{},
 		}
 		made, err := mockclusters.New(ctx, map[string]int{"london": 2, "frankfurt": 2, "america": 2})
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 //go:generate go -C ../../lab/karmada run ./crds ../../federation/crds

@@ -26,11 +26,15 @@ var PodCIDR = netip.MustParsePrefix("10.32.0.0/12")
 func New(ctx *pulumi.Context, workers map[string]int) (Clusters, error) {
 	var made Clusters
 	for i, name := range slices.Sorted(maps.Keys(workers)) {
-		c, err := clouds.NewCluster(ctx, name, &clouds.ClusterArgs{
-			Cloud: clouds.Names[i%3], Region: "lon1", Workers: workers[name], KubernetesVersion: "v1.35.4",
-			NetworkCIDR: netip.MustParsePrefix("10.10.0.0/24"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), PodCIDR: PodCIDR,
-			AdminCIDRs: []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")}, FederationHost: name == Host,
-		})
+		args := &clouds.ClusterArgs{
+			Settings: clouds.Settings{
+				Cloud: clouds.Names[i%3], Region: "lon1", Workers: workers[name], FederationHost: name == Host,
+				NetworkCIDR: netip.MustParsePrefix("10.10.0.0/24"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
+			},
+			Shared: clouds.DefaultShared(),
+		}
+		args.AdminCIDRs = []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")}
+		c, err := clouds.NewCluster(ctx, name, args)
 		if err != nil {
 			return nil, err
 		}

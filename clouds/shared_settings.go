@@ -1,0 +1,81 @@
+package clouds
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Shared are the settings of all clusters together.
+type Shared struct {
+	// AdminCIDRs may use SSH and the Kubernetes APIs.
+	AdminCIDRs []netip.Prefix `json:"adminCidrs"`
+	// KubernetesVersion is exact, as kubeadm prints it: v1.35.4.
+	KubernetesVersion string `json:"kubernetesVersion"`
+	// PodCIDR holds the pods of every cluster of the mesh.
+	PodCIDR netip.Prefix `json:"podCidr"`
+	// RegistryMirror serves every container image, if it is set:
+	// http(s)://host[:port].
+	RegistryMirror string `json:"registryMirror"`
+	// Kubeadm is merged over the generated kubeadm documents.
+	Kubeadm KubeadmOverrides `json:"kubeadm"`
+}
+
+// DefaultShared are the settings where a stack has no others. It must say who may use
+// the clusters.
+func DefaultShared() Shared {
+	return Shared{
+		AdminCIDRs:        []netip.Prefix{},
+		KubernetesVersion: "v1.35.4",
+		PodCIDR:           netip.MustParsePrefix("10.32.0.0/12"),
+	}
+}
+
+// The newest Kubernetes that the federation supports and that runs on containerd 1.x.
+var version = regexp.MustCompile(`^v1\.35\.(0|[1-9][0-9]*)$`)
+
+// Problems says what is wrong with the settings, by key.
+func (s Shared) Problems() map[string][]string {
+	out := map[string][]string{
+		"podCidr":    rangeProblems("", s.PodCIDR, 8, 20),
+		"adminCidrs": adminProblems(s.AdminCIDRs),
+		"kubeadm":    s.Kubeadm.Problems(),
+	}
+	if !version.MatchString(s.KubernetesVersion) {
+		out["kubernetesVersion"] = []string{fmt.Sprintf("found %q: expected an exact version of 1.35, such as %s", s.KubernetesVersion, DefaultShared().KubernetesVersion)}
+	}
+	if s.RegistryMirror != "" && !mirrorURL(s.RegistryMirror) {
+		out["registryMirror"] = []string{fmt.Sprintf("found %q: expected http:// or https://, a host and perhaps a port, nothing else, such as https://registry.example.org:5000", s.RegistryMirror)}
+	}
+	return out
+}
+
+func adminProblems(ranges []netip.Prefix) []string {
+	if len(ranges) == 0 {
+		return []string{"found none, so that the clusters could not be reached: list the networks that you come from, such as 198.51.100.7/32"}
+	}
+	var out []string
+	for i, r := range ranges {
+		if !r.IsValid() {
+			continue
+		}
+		if r.Bits() == 0 {
+			out = append(out, fmt.Sprintf("%s opens SSH and the Kubernetes API to everybody: list the networks that you come from", r))
+		}
+		if slices.Contains(ranges[:i], r) {
+			out = append(out, fmt.Sprintf("%s is there twice: remove one", r))
+		}
+	}
+	return out
+}
+
+func mirrorURL(text string) bool {
+	u, err := url.Parse(text)
+	// Whatever else a URL may hold gets lost when it is put together again.
+	// Quotes and backslashes can't be in a host, so it is safe in a TOML file.
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
+		text == u.Scheme+"://"+u.Host && !strings.ContainsAny(u.Host, "\"'\\ ")
+}

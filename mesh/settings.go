@@ -1,0 +1,55 @@
+package mesh
+
+import (
+	"fmt"
+
+	"hybrid/internal/settings"
+)
+
+// Settings are hybrid:mesh.
+type Settings struct {
+	// Image is Weave Net's, with launch.sh, as weave-kube's.
+	Image string `json:"image"`
+	// MTU is that of the pods' interfaces, in bytes.
+	MTU int `json:"mtu"`
+	// FastDatapath moves packets in the kernel.
+	FastDatapath bool `json:"fastdp"`
+	// InitContainer says that the image has an init.sh to run before launch.sh.
+	InitContainer bool `json:"initContainer"`
+}
+
+// DefaultSettings are what hybrid:mesh leaves out.
+func DefaultSettings() Settings {
+	return Settings{
+		// The maintained fork of Weave Net, https://github.com/rajch/weave. It is pinned
+		// by tag: to be safe from one that moves, set a name with a digest.
+		Image: "docker.io/rajchaudhuri/weave-kube:2.9.0",
+		// What fits into the 1460 bytes of Google's networks, the smallest of the three
+		// clouds', with the headers of Weave Net and its encryption.
+		MTU:           1376,
+		InitContainer: true,
+	}
+}
+
+// Problems says what is wrong with the settings, one line for each.
+func (s Settings) Problems() []string {
+	var out []string
+	if problem := settings.Image(s.Image, DefaultSettings().Image); problem != "" {
+		out = append(out, problem)
+	}
+	// RFC 791's least, and what an IPv4 packet can hold.
+	if s.MTU < 576 || s.MTU > 65535 {
+		out = append(out, fmt.Sprintf("mtu is %d: expected 576 to 65535", s.MTU))
+	}
+	return out
+}
+
+// leastPassword is the least length of a password that can't be guessed off line.
+const leastPassword = 16
+
+// PasswordProblem says what is wrong with hybrid:weavePassword, or nothing. It is an
+// environment variable of a shell script, and the key of everything that goes between
+// the clouds.
+func PasswordProblem(password string) string {
+	return settings.Secret(password, leastPassword, "", "spaces")
+}
