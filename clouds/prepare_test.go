@@ -20,7 +20,7 @@ func prepared(t *testing.T, version string) *machine {
 	for _, name := range []string{"runc", "curl", "dpkg", "apt-get", "apt-mark"} {
 		m.Program(name, "")
 	}
-	m.Program("containerd", `echo "config_path = '/etc/containerd/certs.d'"`)
+	m.Program("containerd", containerd("2.2.1"))
 	tools := map[string]string{
 		"kubeadm": `case $1 in version) echo ` + version + ` ;; *) echo registry.k8s.io/pause:3.10.1 ;; esac`,
 		"kubelet": "echo Kubernetes " + version,
@@ -32,6 +32,13 @@ func prepared(t *testing.T, version string) *machine {
 		}
 	}
 	return m
+}
+
+// containerd is a program of a version, as far as the script calls it.
+func containerd(version string) string {
+	return `case $1 in
+		--version) echo containerd github.com/containerd/containerd ` + version + ` 1c4457e00facac03ce1d75f7b6777a7a851e5c41 ;;
+		*) echo "config_path = '/etc/containerd/certs.d'" ;; esac`
 }
 
 var prepareParams = map[string]string{"VERSION": "v1.35.4", "MIRROR": "http://198.51.100.5"}
@@ -92,8 +99,8 @@ func TestPrepareInstalls(t *testing.T) {
 	}
 	called(t, calls, "curl", "dpkg --configure -a", "apt-get -qq update",
 		"apt-get -qq -y --allow-change-held-packages install containerd conntrack kubeadm=1.35.4-* kubelet=1.35.4-* kubectl=1.35.4-*",
-		"apt-mark hold kubeadm kubelet kubectl", "systemctl restart containerd", "containerd config dump")
-	if got := m.read("etc/containerd/config.toml"); !strings.Contains(got, `sandbox_image = "registry.k8s.io/pause:3.10.1"`) || !strings.Contains(got, "SystemdCgroup = true") {
+		"apt-mark hold containerd runc kubeadm kubelet kubectl", "containerd --version", "systemctl restart containerd", "containerd config dump")
+	if got := m.read("etc/containerd/config.toml"); !strings.Contains(got, `sandbox = "registry.k8s.io/pause:3.10.1"`) || !strings.Contains(got, "SystemdCgroup = true") {
 		t.Errorf("config.toml:\n%s", got)
 	}
 	if got := m.read("etc/apt/sources.list.d/kubernetes.list"); !strings.Contains(got, "https://pkgs.k8s.io/core:/stable:/v1.35/deb/ /") {
@@ -125,7 +132,7 @@ func TestPrepareWaitsForTheLocksOfPackages(t *testing.T) {
 		t.Errorf("found %v, %s", err, stderr)
 	}
 	called(t, calls, "curl", "dpkg --configure -a", "dpkg --configure -a", "apt-get -qq update", "apt-get -qq update",
-		"apt-get -qq -y", "apt-mark hold", "systemctl restart containerd", "containerd config dump")
+		"apt-get -qq -y", "apt-mark hold", "containerd --version", "systemctl restart containerd", "containerd config dump")
 }
 
 func TestPrepareGivesUpWaiting(t *testing.T) {
@@ -136,7 +143,7 @@ func TestPrepareGivesUpWaiting(t *testing.T) {
 		m := installing(t, "")
 		m.Program(program, c.body)
 		_, stderr, calls, err := m.run("prepare", "create", prepareParams)
-		for _, want := range []string{c.want, "another program has held the locks of packages for 5 minutes: end it, then run pulumi up again"} {
+		for _, want := range []string{c.want, "another program has held the locks of packages for 15 minutes: end it, then run pulumi up again"} {
 			if err == nil || strings.Count(stderr, want) != 1 {
 				t.Errorf("%s: found %v, %s; want %q, once", program, err, stderr, want)
 			}
@@ -153,6 +160,21 @@ func TestPrepareGivesUpWaiting(t *testing.T) {
 		t.Errorf("found %v, %s", err, stderr)
 	}
 	called(t, calls, "curl", "dpkg --configure -a")
+}
+
+// The configuration is in containerd 2's syntax: 1.x would not start with it.
+func TestPrepareWantsContainerd2(t *testing.T) {
+	for version, want := range map[string]string{"1.6.20~ds1": "found 1.6.20~ds1", "v1.7.28": "found v1.7.28", "": "found none", "v2.0.0": "", "10.0.0": ""} {
+		m := installing(t, "")
+		m.Program("containerd", containerd(version))
+		if version == "" {
+			m.Program("containerd", "exit 1")
+		}
+		_, stderr, _, err := m.run("prepare", "create", prepareParams)
+		if failed := strings.Contains(stderr, "expected containerd 2 or newer from the image's packages, "+want); failed != (want != "") {
+			t.Errorf("containerd %q: found %v, %s; want %q", version, err, stderr, want)
+		}
+	}
 }
 
 func TestPrepareComplains(t *testing.T) {

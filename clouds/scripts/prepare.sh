@@ -31,46 +31,51 @@ install_packages() {
 	touch "$STATE/packages"
 	say "installing containerd and Kubernetes $VERSION from pkgs.k8s.io"
 	repository=https://pkgs.k8s.io/core:/stable:/v$minor/deb
-	quietly repository-key curl -fsSL --retry 5 --retry-connrefused -o "$STATE/kubernetes.asc" "$repository/Release.key"
+	quietly repository-key curl -fsSL --retry 5 --retry-connrefused --max-time 300 -o "$STATE/kubernetes.asc" "$repository/Release.key"
 	put /etc/apt/keyrings/kubernetes.asc <"$STATE/kubernetes.asc"
 	echo "deb [signed-by=/etc/apt/keyrings/kubernetes.asc] $repository/ /" | put /etc/apt/sources.list.d/kubernetes.list
+	tries=180
 	patiently dpkg dpkg --configure -a
 	patiently apt-update apt-get -qq update
 	patiently apt-install apt-get -qq -y --allow-change-held-packages install \
 		containerd conntrack "kubeadm=$plain-*" "kubelet=$plain-*" "kubectl=$plain-*"
-	# An unattended upgrade must not take a node to another version.
-	quietly apt-hold apt-mark hold kubeadm kubelet kubectl
+	# An unattended upgrade must not take a node to another version, nor restart what
+	# its containers run by.
+	quietly apt-hold apt-mark hold containerd runc kubeadm kubelet kubectl
 	configure_containerd
 	touch "$STATE/packages.done"
 }
 
 # patiently NAME COMMAND...: as quietly, but waits for the locks of packages. After the
-# first boot Ubuntu's own updates may hold them; apt-get can wait for some of them by
-# itself, dpkg for none.
+# first boot Ubuntu's own updates hold them for up to a quarter of an hour; apt-get can
+# wait for some of them by itself, dpkg for none. All calls together wait tries times 5 s.
 patiently() {
-	tries=60
 	until told=$(quietly "$@" 2>&1); do
 		grep -q ' lock ' "$STATE/$1.log" || { say "$told"; exit 1; }
 		tries=$((tries - 1))
-		[ $tries -gt 0 ] || { say "$told"; die "another program has held the locks of packages for 5 minutes: end it, then run pulumi up again"; }
+		[ $tries -gt 0 ] || { say "$told"; die "another program has held the locks of packages for 15 minutes: end it, then run pulumi up again"; }
 		sleep 5
 	done
 }
 
 configure_containerd() {
+	found=$(containerd --version 2>/dev/null | cut -d ' ' -f 3) || found=none
+	case ${found#v} in
+	'' | none | [01].*) die "expected containerd 2 or newer from the image's packages, found ${found:-none}: give the machine an image that has it, such as Ubuntu 24.04" ;;
+	esac
 	pause=$(kubeadm config images list --kubernetes-version "$VERSION" 2>/dev/null | grep /pause:) || die "kubeadm config images list: expected a pause image, found none"
 	put /etc/containerd/config.toml <<-EOT
-		version = 2
-		[plugins."io.containerd.grpc.v1.cri"]
-		  sandbox_image = "$pause"
-		[plugins."io.containerd.grpc.v1.cri".cni]
-		  bin_dir = "/opt/cni/bin"
-		  conf_dir = "/etc/cni/net.d"
-		[plugins."io.containerd.grpc.v1.cri".registry]
+		version = 3
+		[plugins."io.containerd.cri.v1.images".pinned_images]
+		  sandbox = "$pause"
+		[plugins."io.containerd.cri.v1.images".registry]
 		  config_path = "/etc/containerd/certs.d"
-		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+		[plugins."io.containerd.cri.v1.runtime".cni]
+		  bin_dirs = ["/opt/cni/bin"]
+		  conf_dir = "/etc/cni/net.d"
+		[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
 		  runtime_type = "io.containerd.runc.v2"
-		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+		[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
 		  SystemdCgroup = true
 	EOT
 	quietly containerd systemctl restart containerd

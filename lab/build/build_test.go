@@ -131,6 +131,10 @@ func TestModulesAreAligned(t *testing.T) {
 		"github.com/jonboulle/clockwork", "github.com/moby/term",
 		// Little is compiled on top of these.
 		"github.com/coredns/caddy", "github.com/spf13/cast", "sigs.k8s.io/controller-runtime", "sigs.k8s.io/mcs-api",
+		// containerd wants newer ones, and shares nothing that is on top of them.
+		"dario.cat/mergo", "github.com/containerd/containerd/api", "github.com/containerd/platforms", "github.com/coreos/go-systemd/v22",
+		"github.com/emicklei/go-restful/v3", "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus",
+		"github.com/klauspost/compress", "github.com/opencontainers/runtime-spec", "github.com/opencontainers/selinux",
 	}
 	first := map[string][2]string{} // module → version, program
 	b := &Builder{Project: root, Cache: t.TempDir()}

@@ -20,6 +20,7 @@ const (
 	kubernetesPluginModule = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 	kubernetesModule       = "k8s.io/kubernetes"
 	karmadaModule          = "github.com/karmada-io/karmada"
+	containerdModule       = "github.com/containerd/containerd/v2"
 )
 
 // program is one that the lab runs.
@@ -55,6 +56,10 @@ func (b *Builder) programs() ([]program, error) {
 	if err != nil {
 		return nil, err
 	}
+	containerd, err := Version(filepath.Join(b.Project, "lab", "containerd"), containerdModule)
+	if err != nil {
+		return nil, err
+	}
 	weave, err := Version(filepath.Join(b.Project, "lab", "weave"), weaveModule)
 	if err != nil {
 		return nil, err
@@ -66,6 +71,11 @@ func (b *Builder) programs() ([]program, error) {
 		return program{name: name, dir: "lab/weave", pkg: weaveModule + "/prog/" + name, edits: weaveEdits, alone: true,
 			ldflags: strip + " -X main.version=" + strings.TrimSuffix(strings.TrimPrefix(weave, "v"), "+incompatible")}
 	}
+	// containerd has its shim beside it: one version, one module.
+	containerdProgram := func(name string) program {
+		return program{name: name, dir: "lab/containerd", pkg: containerdModule + "/cmd/" + name,
+			ldflags: strip + " -X " + containerdModule + "/version.Version=" + strings.TrimPrefix(containerd, "v")}
+	}
 	return []program{
 		{name: "registry", dir: "lab", pkg: "./registry/cmd/registry", ldflags: strip},
 		{name: "pause", dir: "lab", pkg: "./registry/cmd/pause", ldflags: strip},
@@ -76,6 +86,8 @@ func (b *Builder) programs() ([]program, error) {
 		{name: "the program", dir: ".", pkg: ".", output: filepath.Join(b.Project, "bin", "hybrid")},
 		{name: "hybrid", dir: ".", pkg: "./cmd/hybrid", ldflags: strip},
 		{name: "kube", dir: "lab/kube", pkg: ".", ldflags: strip + stampKubernetes(kube)},
+		containerdProgram("containerd"),
+		containerdProgram("containerd-shim-runc-v2"),
 		{name: "coredns", dir: "lab/coredns", pkg: ".", ldflags: strip},
 		{name: "karmada", dir: "lab/karmada", pkg: ".",
 			ldflags: strip + fmt.Sprintf(" -X %[1]s/pkg/version.gitVersion=%[2]s -X %[1]s/pkg/version.gitTreeState=clean", karmadaModule, karmada)},

@@ -26,8 +26,15 @@ type file struct {
 
 type files []file
 
-// inputs are all that the image is made of: the embedded build context and kube.
-func inputs(kube string) (files, error) {
+// Inputs are the programs that the image has beside Debian's packages.
+type Inputs struct {
+	Kube       string // path of the multi-call binary, which becomes kubeadm, kubelet and kubectl
+	Containerd string // path of containerd
+	Shim       string // path of containerd-shim-runc-v2, of the same version
+}
+
+// inputs are all that the image is made of: the embedded build context and programs.
+func inputs(in Inputs) (files, error) {
 	sub, err := fs.Sub(buildContext, "context")
 	if err != nil {
 		return nil, err
@@ -53,7 +60,11 @@ func inputs(kube string) (files, error) {
 	if err != nil {
 		return nil, err
 	}
-	all = append(all, file{"kube", 0o755, func() (io.ReadCloser, int64, error) { return openFile(kube) }})
+	for name, path := range map[string]string{
+		"kube": in.Kube, "containerd": in.Containerd, "containerd-shim-runc-v2": in.Shim,
+	} {
+		all = append(all, file{name, 0o755, func() (io.ReadCloser, int64, error) { return openFile(path) }})
+	}
 	slices.SortFunc(all, func(a, b file) int { return strings.Compare(a.name, b.name) })
 	return all, nil
 }

@@ -25,12 +25,10 @@ const Current = repository + ":current"
 
 const repository = "hybrid-lab-vm"
 
-// Ensure builds the image unless it is there. kube is the path of the multi-call
-// binary of Kubernetes, which becomes the image's kubeadm, kubelet and kubectl.
-// The returned reference carries a digest of all inputs; Current names the same
-// image. progress receives one line at a time.
-func Ensure(ctx context.Context, cli *client.Client, kube string, progress func(line string)) (string, error) {
-	files, err := inputs(kube)
+// Ensure builds the image unless it is there. The returned reference carries a digest
+// of all inputs; Current names the same image. progress receives one line at a time.
+func Ensure(ctx context.Context, cli *client.Client, in Inputs, progress func(line string)) (string, error) {
+	files, err := inputs(in)
 	if err != nil {
 		return "", err
 	}

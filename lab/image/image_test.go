@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -23,9 +24,10 @@ func write(t *testing.T, path, text string) string {
 
 func TestDigestFollowsTheInputs(t *testing.T) {
 	dir := t.TempDir()
+	other := write(t, filepath.Join(dir, "containerd"), "another program")
 	digest := func(kube string) string {
 		t.Helper()
-		files, err := inputs(kube)
+		files, err := inputs(Inputs{kube, other, other})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +44,7 @@ func TestDigestFollowsTheInputs(t *testing.T) {
 	if other := digest(write(t, filepath.Join(dir, "c"), "two")); other == one {
 		t.Errorf("other contents: got %s twice", one)
 	}
-	if files, err := inputs(filepath.Join(dir, "none")); err == nil {
+	if files, err := inputs(Inputs{filepath.Join(dir, "none"), other, other}); err == nil {
 		if _, err = files.digest(); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("no kube: got %v, want %v", err, os.ErrNotExist)
 		}
@@ -50,7 +52,8 @@ func TestDigestFollowsTheInputs(t *testing.T) {
 }
 
 func TestTarHoldsTheInputs(t *testing.T) {
-	files, err := inputs(write(t, filepath.Join(t.TempDir(), "kube"), "binary"))
+	program := write(t, filepath.Join(t.TempDir(), "program"), "binary")
+	files, err := inputs(Inputs{program, program, program})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +73,8 @@ func TestTarHoldsTheInputs(t *testing.T) {
 	for name, mode := range map[string]int64{
 		"Dockerfile":                   0o644,
 		"kube":                         0o755,
+		"containerd":                   0o755,
+		"containerd-shim-runc-v2":      0o755,
 		"rootfs/usr/local/sbin/lab-vm": 0o755,
 		"rootfs/etc/cloud/cloud.cfg":   0o644,
 		"rootfs/etc/containerd/certs.d/_default/hosts.toml": 0o644,
@@ -91,6 +96,50 @@ func TestTheDockerfileAgrees(t *testing.T) {
 			t.Errorf("the Dockerfile has no line %q", want)
 		}
 	}
+}
+
+// containerd reads the same in the lab as on real machines, but for what a container
+// can't do.
+func TestContainerdIsConfiguredAsOnRealMachines(t *testing.T) {
+	script, err := os.ReadFile("../../clouds/scripts/prepare.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(script), "put /etc/containerd/config.toml <<-EOT\n")
+	real, _, found := strings.Cut(rest, "\tEOT\n")
+	if !found {
+		t.Fatal("prepare.sh writes no /etc/containerd/config.toml")
+	}
+	want := strings.NewReplacer("\t", "", "$pause", "registry.k8s.io/pause:"+pause(t), "SystemdCgroup = true", "SystemdCgroup = false").Replace(real)
+	lab, err := buildContext.ReadFile("context/rootfs/etc/containerd/config.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	for line := range strings.Lines(string(lab)) {
+		text := strings.TrimSpace(line)
+		if strings.HasPrefix(text, "#") || text == "restrict_oom_score_adj = true" || text == `[plugins."io.containerd.cri.v1.runtime"]` {
+			continue
+		}
+		got.WriteString(line)
+	}
+	if got.String() != want {
+		t.Errorf("the lab's containerd has\n%s\nreal ones have\n%s", got.String(), want)
+	}
+}
+
+// pause is the version that the registry has.
+func pause(t *testing.T) string {
+	t.Helper()
+	images, err := os.ReadFile("../registry/images.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`pause += "([0-9.]+)"`).FindSubmatch(images)
+	if m == nil {
+		t.Fatal("the registry's list has no version of pause")
+	}
+	return string(m[1])
 }
 
 func TestGather(t *testing.T) {

@@ -71,7 +71,9 @@ func (l *lab) images(ctx context.Context, b *build.Builder) error {
 	defer cli.Close()
 	var machines string
 	if err := l.log.Do("the machines' image", func(s *progress.Step) (err error) {
-		machines, err = image.Ensure(ctx, cli, b.Path("kube"), func(line string) { s.Note("%s", line) })
+		machines, err = image.Ensure(ctx, cli, image.Inputs{
+			Kube: b.Path("kube"), Containerd: b.Path("containerd"), Shim: b.Path("containerd-shim-runc-v2"),
+		}, func(line string) { s.Note("%s", line) })
 		return err
 	}); err != nil {
 		return err

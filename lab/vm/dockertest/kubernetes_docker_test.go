@@ -119,6 +119,20 @@ func TestKubernetes(t *testing.T) {
 	l.Mark("nodes Ready")
 	sh(first, kubectl+"-n kube-system wait --for=condition=Available deployment/coredns --timeout=60s")
 	l.Mark("CoreDNS Available")
+	// As on real machines, which get this version: see docs/lab.md.
+	if got := sh(first, kubectl+"get node -o jsonpath='{.items[*].status.nodeInfo.containerRuntimeVersion}'"); got != "containerd://2.2.1 containerd://2.2.1" {
+		t.Errorf("the nodes run %q; want containerd 2.2.1", got)
+	}
+	if said := sh(first, "journalctl -u containerd --no-pager | grep -v level=info | grep -i -e deprecat -e config || true"); said != "" {
+		t.Errorf("containerd is not content with its configuration: %s", said)
+	}
+	// A setting that containerd doesn't know is not in what it makes of the file.
+	for setting := range strings.Lines(sh(first, "sed -n 's/^ *\\([a-z_A-Z]* = \\)/\\1/p' /etc/containerd/config.toml")) {
+		setting = strings.ReplaceAll(strings.TrimSpace(setting), `"`, "'")
+		if !strings.Contains(sh(first, "containerd config dump"), setting) {
+			t.Errorf("containerd does not know %q", setting)
+		}
+	}
 	if response, err := insecure().Get("https://198.18.64.11:6443/readyz"); err != nil || response.StatusCode != http.StatusOK {
 		t.Errorf("the API at the public address: got %v, %v", response, err)
 	}

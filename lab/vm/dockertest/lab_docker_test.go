@@ -48,8 +48,8 @@ type Lab struct {
 // tests left, and removes what this one leaves.
 //
 // The programs in the image and the registry come from the folder in
-// HYBRID_LAB_PROGRAMS: kube, coredns, karmada, pause, weaver, weaveutil, kube-utils
-// and registry. Without it the folder of the user's cache is taken, where `make up`
+// HYBRID_LAB_PROGRAMS: kube, containerd, containerd-shim-runc-v2, coredns, karmada,
+// pause, weaver, weaveutil, kube-utils and registry. Without it the folder of the user's cache is taken, where `make up`
 // builds them.
 func Open(t *testing.T) *Lab {
 	t.Helper()
@@ -60,7 +60,9 @@ func Open(t *testing.T) *Lab {
 	var err error
 	l.Docker, err = docker.Connect(ctx)
 	l.must(err)
-	ref, err := image.Ensure(ctx, l.Docker, l.program("kube"), l.progress)
+	ref, err := image.Ensure(ctx, l.Docker, image.Inputs{
+		Kube: l.program("kube"), Containerd: l.program("containerd"), Shim: l.program("containerd-shim-runc-v2"),
+	}, l.progress)
 	l.must(err)
 	l.must(registry.Build(ctx, l.Docker, registry.Inputs{
 		Kube: l.program("kube"), CoreDNS: l.program("coredns"), Karmada: l.program("karmada"), Pause: l.program("pause"),
@@ -92,7 +94,7 @@ func (l *Lab) program(name string) string {
 	}
 	path := filepath.Join(dir, name)
 	if _, err := os.Stat(path); err != nil {
-		l.Fatalf("%v: run `make up` once, or set HYBRID_LAB_PROGRAMS to a folder with kube, coredns, karmada, pause, weaver, weaveutil, kube-utils and registry", err)
+		l.Fatalf("%v: run `make up` once, or set HYBRID_LAB_PROGRAMS to a folder with kube, containerd, containerd-shim-runc-v2, coredns, karmada, pause, weaver, weaveutil, kube-utils and registry", err)
 	}
 	return path
 }
