@@ -108,7 +108,7 @@ func (b *bootstrap) prepare(n *Node) (*host, error) {
 	}
 	n.hostKey = contact.Stdout
 	h.prepared, err = b.run(h, step{
-		script: "prepare", after: pulumi.StringArray{id(contact)}, timeout: "20m",
+		script: "prepare", after: pulumi.StringArray{id(contact)}, timeout: "45m",
 		params: pulumi.StringMap{
 			"VERSION": pulumi.String(b.args.KubernetesVersion),
 			"MIRROR":  pulumi.String(b.args.RegistryMirror),
@@ -128,7 +128,7 @@ func (b *bootstrap) init(control *host) (*remote.Command, error) {
 		return strings.Join(certificateNames(b.cluster, b.args, control.Name, v[0].(string), v[1].(string)), " ")
 	}).(pulumi.StringOutput)
 	return b.run(control, step{
-		script: "init", after: pulumi.StringArray{id(control.prepared)}, timeout: "15m",
+		script: "init", after: pulumi.StringArray{id(control.prepared)}, timeout: "25m",
 		params: pulumi.StringMap{"CONFIG": documents, "NAMES": names},
 	})
 }
@@ -153,7 +153,7 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 		return joinDocument(b.args, worker.Name, v[1].(string), t)
 	}).(pulumi.StringOutput)
 	joined, err := b.run(worker, step{
-		script: "join", after: pulumi.StringArray{id(worker.prepared), id(token)}, timeout: "15m",
+		script: "join", after: pulumi.StringArray{id(worker.prepared), id(token)}, timeout: "25m",
 		params: pulumi.StringMap{
 			"NODE":      pulumi.String(worker.Name),
 			"CONFIG":    config,

@@ -174,6 +174,9 @@ func TestReplacement(t *testing.T) {
 			if a.RegisterRPC.GetCustomTimeouts().GetCreate() == "" {
 				t.Errorf("%s: want a timeout", name)
 			}
+			if !strings.Contains(text(a, "create"), "timeout -k 30 ") {
+				t.Errorf("%s: want its time bounded on the machine", name)
+			}
 			if len(a.Inputs["triggers"].ArrayValue()) == 0 {
 				t.Errorf("%s: want triggers", name)
 			}
@@ -186,7 +189,7 @@ func TestReplacement(t *testing.T) {
 		if !strings.HasSuffix(member.RegisterRPC.GetDeletedWith(), "::london-1-init") {
 			t.Errorf("london-2-member: deleted with %q: a dead cluster could not be destroyed", member.RegisterRPC.GetDeletedWith())
 		}
-		if got := text(member, "delete"); !strings.HasSuffix(got, "sh -s member delete") {
+		if got := text(member, "delete"); !strings.HasSuffix(got, "timeout -k 30 300 sh -s member delete") {
 			t.Errorf("london-2-member: delete %q", got)
 		}
 		provider := r.Find(t, "london-kubernetes")

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -29,9 +30,14 @@ type Script struct {
 	Leaves bool
 	// Secret says that the output is secret.
 	Secret bool
-	// Timeout bounds a run, such as "5m"; deletion has five minutes.
+	// Timeout bounds a run, such as "5m"; deletion has five minutes. It is kept on
+	// the machine: the provider waits for the end of an SSH session however long
+	// that takes.
 	Timeout string
 }
+
+// deletion is how long a script may take when its resource is deleted.
+const deletion = 5 * time.Minute
 
 // Library begins every script: it fails early, and says why.
 //
@@ -45,12 +51,16 @@ func (c *Cluster) Run(ctx *pulumi.Context, name string, n *Node, s Script, opts 
 }
 
 func command(ctx *pulumi.Context, name string, n *Node, key pulumi.StringOutput, s Script, opts ...pulumi.ResourceOption) (*remote.Command, error) {
+	limit, err := time.ParseDuration(s.Timeout)
+	if err != nil {
+		return nil, fmt.Errorf("step %s: %w", name, err)
+	}
 	stdin := s.Params.ToStringMapOutput().ApplyT(func(params map[string]string) string {
 		return Compose(s.Body, params)
 	}).(pulumi.StringOutput)
 	args := &remote.CommandArgs{
 		Connection: n.connection(key),
-		Create:     pulumi.String(shell(n.user, s.Name, "create")),
+		Create:     pulumi.String(shell(n.user, s.Name, "create", limit)),
 		Stdin:      stdin,
 		Triggers:   s.Triggers,
 		Logging:    remote.LoggingStderr,
@@ -60,10 +70,11 @@ func command(ctx *pulumi.Context, name string, n *Node, key pulumi.StringOutput,
 	options := append([]pulumi.ResourceOption{
 		pulumi.DependsOn([]pulumi.Resource{n.attached}),
 		pulumi.DeleteBeforeReplace(true),
-		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: s.Timeout, Update: s.Timeout, Delete: "5m"}),
+		// Of these the provider keeps only what is left for connecting.
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: s.Timeout, Update: s.Timeout, Delete: deletion.String()}),
 	}, opts...)
 	if s.Leaves {
-		args.Delete = pulumi.String(shell(n.user, s.Name, "delete"))
+		args.Delete = pulumi.String(shell(n.user, s.Name, "delete", deletion))
 	}
 	if s.Secret {
 		args.Logging = remote.LoggingNone
@@ -73,9 +84,10 @@ func command(ctx *pulumi.Context, name string, n *Node, key pulumi.StringOutput,
 }
 
 // shell is the command line that reads a script from standard input. It names
-// the step, for error messages quote it.
-func shell(user, script, verb string) string {
-	command := "sh -s " + script + " " + verb
+// the step, for error messages quote it. When its time is over the script is told to
+// end (see lib.sh), with all that it has started.
+func shell(user, script, verb string, limit time.Duration) string {
+	command := fmt.Sprintf("timeout -k 30 %.0f sh -s %s %s", limit.Seconds(), script, verb)
 	if user != "root" {
 		command = "sudo -n " + command
 	}

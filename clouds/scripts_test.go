@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hybrid/internal/scripttest"
 )
@@ -68,11 +69,46 @@ func TestQuote(t *testing.T) {
 }
 
 func TestShell(t *testing.T) {
-	for user, want := range map[string]string{"root": "sh -s join create", "ubuntu": "sudo -n sh -s join create"} {
-		if got := shell(user, "join", "create"); got != want {
+	for user, want := range map[string]string{
+		"root":   "timeout -k 30 900 sh -s join create",
+		"ubuntu": "sudo -n timeout -k 30 900 sh -s join create",
+	} {
+		if got := shell(user, "join", "create", 15*time.Minute); got != want {
 			t.Errorf("%s: %q, want %q", user, got, want)
 		}
 	}
+}
+
+// A step that hangs ends on the machine, with all that it has started, and says so.
+func TestStepsEndInTime(t *testing.T) {
+	m := newMachine(t)
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", shell("root", "join", "create", time.Second))
+	cmd.Stdin = strings.NewReader(m.Text(Compose("main() { "+sleep+" 300; }\n\nmain \"$@\" </dev/null\n", nil)))
+	began := time.Now()
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), `step "join create" has not ended in time`) {
+		t.Errorf("found %v, %s", err, out)
+	}
+	// The pipe is closed when the last of them has ended.
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// The first boot may wait for ever, for instance for a network that is not there.
+func TestFirstBootIsBounded(t *testing.T) {
+	m := newMachine(t)
+	m.Program("timeout", `[ "$1" != 900 ] || exit 124; shift; exec "$@"`)
+	m.Program("cloud-init", "echo 'status: running'")
+	_, stderr, calls, err := m.run("first-contact", "create", nil)
+	if err == nil || !strings.Contains(stderr, "the first boot has not ended after 15 minutes") || !strings.Contains(stderr, "status: running") {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, calls, "timeout 900 cloud-init status --wait", "timeout 20 cloud-init status --long", "cloud-init status --long")
 }
 
 func TestFirstContact(t *testing.T) {

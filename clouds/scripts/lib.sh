@@ -13,6 +13,10 @@ say() { printf '%s\n' "$*" >&2; }
 
 die() { say "$(hostname): $*"; exit 1; }
 
+# The command line bounds every step, for an SSH session lasts as long as it takes.
+step="${1-} ${2-}"
+trap 'die "step \"$step\" has not ended in time, and was stopped: its logs are in $STATE. Run pulumi up again when that has its reason found"' TERM
+
 # exclusively waits for steps of an interrupted update that still run here.
 exclusively() {
 	exec 9>"$STATE/lock"

@@ -39,7 +39,7 @@ func New(t *testing.T, programs ...string) *Machine {
 		m.Program(name, "")
 	}
 	// Nothing else, for this machine may have a kubeadm of its own.
-	for _, name := range strings.Fields("sh awk cat chmod cmp cut dirname flock grep head hostname ln mkdir mktemp mv openssl rm sed sha256sum tail touch") {
+	for _, name := range strings.Fields("sh awk cat chmod cmp cut dirname flock grep head hostname ln mkdir mktemp mv openssl rm sed sha256sum tail timeout touch") {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatalf("the scripts need %s: %v", name, err)
@@ -73,17 +73,22 @@ func (m *Machine) Program(name, body string) {
 	m.File("bin/"+name, fmt.Sprintf("#!/bin/sh\necho %s \"$@\" >>%s/calls\n%s\n", name, m.Dir, body))
 }
 
+// Text is a script as it runs on this machine: with its folder for the root, and
+// without patience.
+func (m *Machine) Text(script string) string {
+	script = strings.NewReplacer("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PATH="+m.Dir+"/bin", "/var/lib/hybrid", m.Dir+"/state",
+		" /etc/", " "+m.Dir+"/etc/", "=/etc/", "="+m.Dir+"/etc/", "/proc/sys", m.Dir+"/proc/sys", "/var/log/pods", m.Dir+"/pods",
+		"/opt/cni", m.Dir+"/opt/cni", "/usr/lib/cni", m.Dir+"/usr/lib/cni", "-p /run", "-p "+m.Dir+"/run").Replace(script)
+	return patience.ReplaceAllString(script, "tries=3")
+}
+
 // Run runs a script that has been composed. It returns its outputs and what it has
 // called, without waiting.
 func (m *Machine) Run(text, name, verb string) (stdout, stderr string, calls []string, err error) {
 	m.t.Helper()
-	text = strings.NewReplacer("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PATH="+m.Dir+"/bin", "/var/lib/hybrid", m.Dir+"/state",
-		" /etc/", " "+m.Dir+"/etc/", "=/etc/", "="+m.Dir+"/etc/", "/proc/sys", m.Dir+"/proc/sys", "/var/log/pods", m.Dir+"/pods",
-		"/opt/cni", m.Dir+"/opt/cni", "/usr/lib/cni", m.Dir+"/usr/lib/cni", "-p /run", "-p "+m.Dir+"/run").Replace(text)
-	text = patience.ReplaceAllString(text, "tries=3")
 	os.Remove(m.Dir + "/calls")
 	cmd := exec.Command("sh", "-s", name, verb)
-	cmd.Stdin = strings.NewReader(text)
+	cmd.Stdin = strings.NewReader(m.Text(text))
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
 	err = cmd.Run()

@@ -13,7 +13,9 @@ import (
 	"hybrid/lab/plugins/provider"
 )
 
-func call(t *testing.T) *provider.Call { return &provider.Call{Context: t.Context()} }
+func call(t *testing.T) *provider.Call {
+	return &provider.Call{Context: t.Context(), Untimed: t.Context()}
+}
 
 func TestLifecycle(t *testing.T) {
 	s := serve(t)
@@ -135,7 +137,7 @@ func TestCancellationClosesTheSession(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, _, err := remoteCommand().Create(&provider.Call{Context: ctx}, provider.From(m{"connection": s.connection(nil), "create": "hang"}))
+		_, _, err := remoteCommand().Create(&provider.Call{Context: ctx, Untimed: ctx}, provider.From(m{"connection": s.connection(nil), "create": "hang"}))
 		ended <- err
 	}()
 	for running := false; !running; time.Sleep(time.Millisecond) {
@@ -151,6 +153,43 @@ func TestCancellationClosesTheSession(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("the command goes on")
+	}
+}
+
+// The vendor's provider waits for the end of a session however long it takes: a step
+// that must end in time has to see to that on the machine.
+func TestTimeBoundsTheDialingOnly(t *testing.T) {
+	s := serve(t)
+	timed, expire := context.WithCancelCause(t.Context())
+	untimed, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := remoteCommand().Create(&provider.Call{Context: timed, Untimed: untimed}, provider.From(m{"connection": s.connection(nil), "create": "hang"}))
+		ended <- err
+	}()
+	for running := false; !running; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		running = len(s.ran) == 1
+		s.mu.Unlock()
+	}
+	expire(context.DeadlineExceeded)
+	select {
+	case err := <-ended:
+		t.Fatalf("got %v; want the session to go on", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v; want a cancellation", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the command goes on")
+	}
+	_, _, err := remoteCommand().Create(&provider.Call{Context: timed, Untimed: t.Context()}, provider.From(m{"connection": s.connection(nil), "create": "echo"}))
+	if err == nil || !strings.Contains(err.Error(), "connecting to") {
+		t.Errorf("got %v; want no dialing when the time is up", err)
 	}
 }
 

@@ -36,9 +36,10 @@ type session struct {
 	environment            []variable
 }
 
-// execute runs a command and returns its stdout and stderr.
+// execute runs a command and returns its stdout and stderr. As with the vendor it
+// waits however long that takes: the resource's time bounds the dialing only.
 func execute(c *provider.Call, conn *client, s session) (props, error) {
-	ctx, cancel := context.WithCancelCause(c)
+	ctx, cancel := context.WithCancelCause(c.Untimed)
 	defer cancel(nil)
 	// Closing the connection is what ends a session that waits for its server.
 	stop := context.AfterFunc(ctx, func() { conn.Client.Close() })
@@ -55,7 +56,7 @@ func execute(c *provider.Call, conn *client, s session) (props, error) {
 			if !v.optional {
 				return nil, cause(ctx, fmt.Errorf("the SSH server doesn't take the environment variable %s (its AcceptEnv doesn't name it): %w", v.name, err))
 			}
-			c.Log.Status(c, c.URN, fmt.Sprintf("the SSH server doesn't take %s: its AcceptEnv doesn't name it", v.name))
+			c.Log.Status(ctx, c.URN, fmt.Sprintf("the SSH server doesn't take %s: its AcceptEnv doesn't name it", v.name))
 		}
 	}
 	if s.stdin != "" {
@@ -63,7 +64,7 @@ func execute(c *provider.Call, conn *client, s session) (props, error) {
 	}
 	var stdout, stderr, failed bytes.Buffer
 	lock := &sync.Mutex{}
-	info := func(line string) { c.Log.Info(c, c.URN, line) }
+	info := func(line string) { c.Log.Info(ctx, c.URN, line) }
 	outLines, errLines := &lines{say: info}, &lines{say: info}
 	// What must not be logged must not be in an error either, but for stderr:
 	// without it nobody could tell what went wrong.

@@ -57,9 +57,12 @@ type Function struct {
 // engine dies.
 type Call struct {
 	context.Context
-	URN    resource.URN // empty in functions
-	Config Props        // the provider's configuration
-	Log    Logger
+	// Untimed ends when the engine cancels, and not when the resource's time is up:
+	// for what a vendor's provider doesn't end either.
+	Untimed context.Context
+	URN     resource.URN // empty in functions
+	Config  Props        // the provider's configuration
+	Log     Logger
 }
 
 // Version is the version of the package's SDK in this program's go.mod, without

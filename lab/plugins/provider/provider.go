@@ -138,11 +138,12 @@ func (p *Provider) call(ctx context.Context, urn resource.URN, timeout float64) 
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(p.ctx, cancel)
 	release := func() { stop(); cancel() }
+	untimed := ctx
 	if timeout > 0 {
 		timed, expire := context.WithTimeout(ctx, time.Duration(timeout*float64(time.Second)))
 		ctx, release = timed, func() { expire(); stop(); cancel() }
 	}
-	return &Call{Context: ctx, URN: urn, Config: p.config, Log: p.log}, release
+	return &Call{Context: ctx, Untimed: untimed, URN: urn, Config: p.config, Log: p.log}, release
 }
 
 // Invoke calls a function.
