@@ -78,6 +78,37 @@ func TestInstanceConnectIsOff(t *testing.T) {
 	}
 }
 
+// Amazon's agent lets nobody in, in either of its forms.
+func TestSystemsManagerIsOff(t *testing.T) {
+	_, commands := firstBoot(t)
+	i := slices.IndexFunc(commands, func(c []string) bool { return strings.Contains(strings.Join(c, " "), "amazon-ssm-agent") })
+	// A command that fails shows only where it is the last one.
+	if i < 0 || i != len(commands)-1 {
+		t.Fatalf("found it as command %d of %d, want it last", i+1, len(commands))
+	}
+	for there, want := range map[string][]string{
+		"snap/amazon-ssm-agent/current":                   {"timeout 300 snap stop --disable amazon-ssm-agent"},
+		"usr/lib/systemd/system/amazon-ssm-agent.service": {"systemctl mask --now amazon-ssm-agent.service"},
+		"none": nil,
+	} {
+		m := newMachine(t)
+		m.Program("snap", "")
+		m.Program("timeout", "")
+		m.File(there, "")
+		script := strings.NewReplacer(" /snap/", " "+m.Dir+"/snap/", " /usr/", " "+m.Dir+"/usr/").Replace(commands[i][2])
+		_, stderr, calls, err := m.Run(Compose(script, nil), "runcmd", "")
+		if err != nil {
+			t.Errorf("%s: %v: %s", there, err, stderr)
+		}
+		called(t, calls, want...)
+		m.Program("timeout", "exit 1")
+		m.Program("systemctl", "exit 1")
+		if _, _, _, err = m.Run(Compose(script, nil), "runcmd", ""); (err == nil) != (want == nil) {
+			t.Errorf("%s, which can't be switched off: found %v", there, err)
+		}
+	}
+}
+
 // at is what is at a path of a resource's inputs, or nil.
 func at(a pulumi.MockResourceArgs, path string) any {
 	parsed, err := resource.ParsePropertyPath(path)
