@@ -79,6 +79,7 @@ func (b *Builder) programs() ([]program, error) {
 	return []program{
 		{name: "registry", dir: "lab", pkg: "./registry/cmd/registry", ldflags: strip},
 		{name: "pause", dir: "lab", pkg: "./registry/cmd/pause", ldflags: strip},
+		{name: "delay", dir: "lab", pkg: "./delay", ldflags: strip},
 		{name: "pulumi-resource-lab", dir: "lab", pkg: "./plugins/cmd/pulumi-resource-lab", ldflags: strip},
 		{name: "pulumi-language-go", dir: "lab", pkg: "./languagehost/cmd/pulumi-language-go", ldflags: strip},
 		// The one program that is built for the user too: `pulumi up` builds it

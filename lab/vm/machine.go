@@ -184,6 +184,18 @@ func (h *Host) StartMachine(ctx context.Context, id string) error {
 	return nil
 }
 
+// StopMachine switches a machine off as a power cut does.
+func (h *Host) StopMachine(ctx context.Context, id string) error {
+	found, err := h.container(ctx, kindMachine, id)
+	if err != nil {
+		return err
+	}
+	if err := h.docker.ContainerKill(ctx, found.ID, "KILL"); err != nil {
+		return fmt.Errorf("machine %s: %w", id, err)
+	}
+	return nil
+}
+
 // uuid is random (RFC 9562, version 4).
 func uuid() string {
 	var b [16]byte

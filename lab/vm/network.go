@@ -26,6 +26,14 @@ type Network struct {
 // router is the network's first address, as in the clouds.
 func (n Network) router() netip.Addr { return n.CIDR.Masked().Addr().Next() }
 
+// hardwareAddress is its router's on the internet's side. It follows from the range of
+// addresses, of which no two networks have the same: other routers know it without
+// asking, also after a restart.
+func (n Network) hardwareAddress() string {
+	a := n.router().As4()
+	return fmt.Sprintf("02:00:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3]) // 02: given locally (IEEE 802)
+}
+
 // parked is the network's last usable address. Docker insists on a gateway of its
 // own; nothing has or uses it.
 func (n Network) parked() netip.Addr {

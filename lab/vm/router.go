@@ -41,7 +41,7 @@ func (h *Host) ensureRouter(ctx context.Context, n Network) error {
 	config := &container.Config{
 		Image: image.Current, Labels: labels, Hostname: "router",
 		Entrypoint: []string{"/usr/local/sbin/lab-router", "start"},
-		Env:        []string{"LAB_ROUTER=" + n.router().String()},
+		Env:        []string{"LAB_ROUTER=" + n.router().String(), "LAB_HARDWARE=" + n.hardwareAddress()},
 		StopSignal: "SIGKILL",
 	}
 	hostConfig := &container.HostConfig{
@@ -106,12 +106,14 @@ func (h *Host) ApplyPolicy(ctx context.Context, networkID string, p Policy) erro
 	return nil
 }
 
-// archive makes a tar of files, as Docker wants them.
-func archive(files map[string]string) (*bytes.Buffer, error) {
+// archive makes a tar of files that only root reads, as Docker wants them.
+func archive(files map[string]string) (*bytes.Buffer, error) { return archiveWith(0o600, files) }
+
+func archiveWith(mode int64, files map[string]string) (*bytes.Buffer, error) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
 	for name, text := range files {
-		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(text))}); err != nil {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: mode, Size: int64(len(text))}); err != nil {
 			return nil, err
 		}
 		if _, err := w.Write([]byte(text)); err != nil {
@@ -119,23 +121,4 @@ func archive(files map[string]string) (*bytes.Buffer, error) {
 		}
 	}
 	return &out, w.Close()
-}
-
-// CutLink takes a network off the internet; within, it goes on.
-func (h *Host) CutLink(ctx context.Context, networkID string) error {
-	return h.link(ctx, networkID, "down")
-}
-
-// RestoreLink undoes CutLink.
-func (h *Host) RestoreLink(ctx context.Context, networkID string) error {
-	return h.link(ctx, networkID, "up")
-}
-
-func (h *Host) link(ctx context.Context, networkID, state string) error {
-	router, err := h.container(ctx, kindRouter, networkID)
-	if err != nil {
-		return err
-	}
-	_, err = h.run(ctx, router.ID, "ip", "link", "set", "internet", state)
-	return err
 }

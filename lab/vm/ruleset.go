@@ -22,7 +22,9 @@ type rendered struct {
 func render(n Network, p Policy) rendered {
 	w := &nft{}
 	w.line("# Network %s (%s), %s.", n.ID, n.Name, n.CIDR)
-	w.line("flush ruleset")
+	// Not the whole ruleset: what is on the links is no policy's.
+	w.line("table ip lab")
+	w.line("delete table ip lab")
 	w.open("table ip lab")
 	w.arrival(p)
 	w.translateDestination(p)

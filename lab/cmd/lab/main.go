@@ -60,7 +60,7 @@ func run(ctx context.Context) error {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		l.upCommand(), l.previewCommand(), l.destroyCommand(), l.downCommand(), l.cleanCommand(),
-		l.prepareCommand(), l.startCommand(), l.envCommand(), l.statusCommand(), l.sshCommand(), l.execCommand(), l.logsCommand(), l.cloudCommand(),
+		l.prepareCommand(), l.startCommand(), l.envCommand(), l.statusCommand(), l.sshCommand(), l.execCommand(), l.logsCommand(), l.linkCommand(), l.cloudCommand(),
 	)
 	return root.ExecuteContext(ctx)
 }

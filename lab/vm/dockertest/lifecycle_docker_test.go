@@ -62,7 +62,7 @@ func TestLifecycle(t *testing.T) {
 		for what, err := range map[string]error{
 			"Network": noNetwork, "Machine": noMachine, "StartMachine": l.StartMachine(ctx, "none"),
 			"ApplyPolicy": l.ApplyPolicy(ctx, "none", vm.Policy{}), "CreateMachine": l.CreateMachine(ctx, machine),
-			"CutLink": l.CutLink(ctx, "none"),
+			"Cut": l.Cut(ctx, "none"),
 		} {
 			if !errors.Is(err, vm.ErrNotFound) {
 				t.Errorf("%s: got %v, want %v", what, err, vm.ErrNotFound)

@@ -192,17 +192,7 @@ func TestNetworks(t *testing.T) {
 		}
 		checks(t)
 	})
-	t.Run("link", func(t *testing.T) {
-		l.must(l.CutLink(ctx, direct.ID))
-		if got, err := l.call(a, dPublic, fromPublic); err == nil {
-			t.Errorf("a cut link: got %q", got)
-		}
-		if got, err := l.call(e, "10.10.0.11", fromNeighbors); got != "10.10.0.12" {
-			t.Errorf("within a network that is cut off: got %q, %v", got, err)
-		}
-		l.must(l.RestoreLink(ctx, direct.ID))
-		l.must(Eventually(10*time.Second, func() error { _, err := l.call(a, dPublic, fromPublic); return err }))
-	})
+	t.Run("links", func(t *testing.T) { l.links(t, a, d, e) })
 	t.Run("a reserved address that moves takes its connections along", func(t *testing.T) {
 		l.must(l.ApplyPolicy(ctx, direct.ID, policy(direct, []vm.PublicAddress{
 			{Public: d.PublicIP, Private: d.PrivateIP, OnNIC: true}, {Public: e.PublicIP, Private: e.PrivateIP, OnNIC: true},
