@@ -37,7 +37,6 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.CompletionOptions.DisableDefaultCmd = true
 	for _, c := range commands {
 		root.AddCommand(c())
 	}

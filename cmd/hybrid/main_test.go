@@ -56,6 +56,15 @@ func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
+func TestCompletion(t *testing.T) {
+	if code, out, errs := run(t, "completion", "bash"); code != 0 || !strings.Contains(out, "complete -o default") || errs != "" {
+		t.Errorf("status %d, want bash's completion, got:\n%s%s", code, out, errs)
+	}
+	if _, out, _ := run(t, "__complete", "postgres", "p"); !strings.HasPrefix(out, "promote\t") {
+		t.Errorf("`hybrid postgres p` is completed by:\n%s", out)
+	}
+}
+
 func TestStatus(t *testing.T) {
 	c := fakecloud.New(t, 3, 2)
 	c.Pulumi(t)

@@ -49,7 +49,7 @@ func TestClusters(t *testing.T) {
 }
 
 // TestKilled kills `pulumi up` from nothing at three points; `make e2e-long` runs it.
-func TestKilled(t *testing.T) { killed(open(t)) }
+func TestKilled(t *testing.T) { killed(openLong(t)) }
 
 func wrongSettings(l *lab) {
 	before := l.docker()

@@ -113,6 +113,16 @@ type part struct {
 // long says whether everything shall run, however long it takes.
 func long() bool { return os.Getenv("HYBRID_E2E_LONG") != "" }
 
+// openLong is open for a test that takes minutes more: it is for `make e2e-long`, as
+// are the parts of other tests that are marked long.
+func openLong(t *testing.T) *lab {
+	t.Helper()
+	if !long() {
+		t.Skip("takes long: run it with HYBRID_E2E_LONG=1, or make e2e-long")
+	}
+	return open(t)
+}
+
 // steps runs them one after the other: each needs the one before.
 func (l *lab) steps(t *testing.T, all []part) {
 	t.Helper()

@@ -29,7 +29,7 @@ func TestMesh(t *testing.T) {
 // cluster off: Weave Net has forgotten its meeting points then. `make e2e-long` runs
 // it, with outages of five minutes.
 func TestMeshForgets(t *testing.T) {
-	l := open(t)
+	l := openLong(t)
 	meshUp(l)
 	forgotten(l)
 }

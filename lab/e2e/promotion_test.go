@@ -14,7 +14,7 @@ import (
 
 // TestPostgresPromotions loses london eleven times; `make e2e-long` runs it.
 func TestPostgresPromotions(t *testing.T) {
-	l := open(t)
+	l := openLong(t)
 	l.steps(t, []part{
 		{name: "up", run: postgresUp},
 		{name: "london is lost", run: londonLost},

@@ -226,6 +226,7 @@ renew() {
 initialize() {
 	say "making an empty database"
 	rm -rf "$DATA/new"
+	# shellcheck disable=SC2046 # none, or one
 	initdb -D "$DATA/new" -U postgres -E UTF8 --locale=C --auth-local=peer --auth-host=scram-sha-256 --wal-segsize=4 $(unsafe) >"$RUN/initdb.log" 2>&1 ||
 		die "initdb failed: $(tail -n 5 "$RUN/initdb.log")"
 	mv "$DATA/new" "$PGDATA"
@@ -239,6 +240,7 @@ copy() {
 	rm -rf "$DATA/new"
 	compress=
 	! pg_basebackup --help | grep -qF 'client|server' || compress=--compress=server-zstd:1
+	# shellcheck disable=SC2046 # none, or one
 	pg_basebackup -d "$1 $REPLICATION" -D "$DATA/new" -c fast -X stream --no-manifest $compress $(unsafe) 2>"$RUN/backup.log" || {
 		say "the base backup failed: $(tail -n 3 "$RUN/backup.log")"
 		return 1

@@ -30,6 +30,7 @@ control=${WEAVE_HTTP_ADDR:-127.0.0.1:6784}
 database=${DB_PREFIX:-/weavedb/weave-net}
 range=${IPALLOC_RANGE:-10.32.0.0/12}
 root=${HOST_ROOT:-/host}
+# shellcheck disable=SC3028 # the container's environment has it
 node=${HOSTNAME-}
 
 main() {
