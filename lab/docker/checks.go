@@ -1,15 +1,23 @@
 package docker
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
+	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"hybrid/lab/paths"
+
+	"github.com/docker/docker/api/types/system"
+	"github.com/docker/docker/api/types/versions"
 )
 
 // What three clusters of two machines need, with room for a build beside them.
@@ -90,6 +98,55 @@ func checkFree(dir string, free uint64) error {
 		return fmt.Errorf("the lab needs %d GB of free disk at %s, there are %.1f: make room", minDiskBytes/1_000_000_000, dir, float64(free)/1e9)
 	}
 	return nil
+}
+
+// bridgeFile is there when the module br_netfilter is loaded, or built in. Kubernetes
+// nodes need it; Docker loads it up to version 27.
+const bridgeFile = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+
+// loadBridgeFilter loads the module until the next boot, and says so.
+func loadBridgeFilter(ctx context.Context, file string, progress func(string)) error {
+	if exists(file) {
+		return nil
+	}
+	out, err := exec.CommandContext(ctx, "modprobe", "br_netfilter").CombinedOutput()
+	if err == nil && !exists(file) {
+		err = fmt.Errorf("there is still no %s", file)
+	}
+	if err != nil {
+		return fmt.Errorf("the kernel module br_netfilter isn't loaded, which the machines need: `sudo modprobe br_netfilter`: %w: %s", err, bytes.TrimSpace(out))
+	}
+	progress("loaded this host's kernel module br_netfilter until the next boot")
+	return nil
+}
+
+// leastAPI is the version of the API of Docker Engine 20.10.
+const leastAPI = "1.41"
+
+// checkEngine reports everything about an engine that keeps machines from running. host
+// is where it answers, api the newest version of its API.
+func checkEngine(host, api string, info system.Info) error {
+	var errs []error
+	if versions.LessThan(api, leastAPI) {
+		errs = append(errs, fmt.Errorf("the lab needs Docker Engine 20.10 or later, this is %s: install a later one", info.ServerVersion))
+	}
+	if u, err := url.Parse(host); err == nil && u.Scheme != "unix" {
+		if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			errs = append(errs, fmt.Errorf("DOCKER_HOST=%s is another machine, whose containers' networks can't be reached from here: `unset DOCKER_HOST`", host))
+		}
+	}
+	if strings.Contains(info.OperatingSystem, "Docker Desktop") {
+		errs = append(errs, errors.New("this is Docker Desktop, whose containers run in a virtual machine with networks that can't be reached from here: install Docker Engine, and `unset DOCKER_HOST`"))
+	}
+	for _, option := range info.SecurityOptions {
+		switch name, _, _ := strings.Cut(option, ","); name {
+		case "name=rootless":
+			errs = append(errs, errors.New("this is a rootless Docker, whose containers can't be machines: start the system's own (`sudo systemctl start docker`), and `unset DOCKER_HOST`"))
+		case "name=userns":
+			errs = append(errs, errors.New("this Docker maps its containers' users to others (userns-remap), so that they can't be machines: take userns-remap out of /etc/docker/daemon.json and `sudo systemctl restart docker`"))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // raiseInotify raises the limit until the next boot, and says so.

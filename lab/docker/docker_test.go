@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/docker/docker/api/types/system"
 )
 
 func TestIsDebianLike(t *testing.T) {
@@ -45,6 +47,64 @@ func TestChecks(t *testing.T) {
 		if test.err == nil && test.want != "" || test.err != nil && (test.want == "" || !strings.Contains(test.err.Error(), test.want)) {
 			t.Errorf("%s: got %v, want %q", name, test.err, test.want)
 		}
+	}
+}
+
+func TestCheckEngine(t *testing.T) {
+	const socket = "unix:///var/run/docker.sock"
+	for name, test := range map[string]struct {
+		host, api string
+		info      system.Info
+		want      string // empty: no error
+	}{
+		"Debian's":         {socket, "1.41", system.Info{OperatingSystem: "Debian GNU/Linux 12 (bookworm)", SecurityOptions: []string{"name=seccomp,profile=default"}}, ""},
+		"no new privilege": {socket, "1.51", system.Info{SecurityOptions: []string{"name=seccomp,profile=builtin", "name=cgroupns", "name=no-new-privileges"}}, ""},
+		"userns-remap":     {socket, "1.41", system.Info{SecurityOptions: []string{"name=seccomp,profile=default", "name=userns"}}, "take userns-remap out of /etc/docker/daemon.json and `sudo systemctl restart docker`"},
+		"rootless":         {"unix:///run/user/1000/docker.sock", "1.51", system.Info{SecurityOptions: []string{"name=seccomp", "name=rootless"}}, "`sudo systemctl start docker`"},
+		"Docker Desktop":   {"unix:///home/x/.docker/desktop/docker.sock", "1.51", system.Info{OperatingSystem: "Docker Desktop"}, "install Docker Engine"},
+		"another machine":  {"tcp://192.0.2.1:2376", "1.51", system.Info{}, "`unset DOCKER_HOST`"},
+		"this machine":     {"tcp://127.0.0.1:2375", "1.51", system.Info{}, ""},
+		"by its name":      {"tcp://localhost:2375", "1.51", system.Info{}, ""},
+		"too old":          {socket, "1.40", system.Info{ServerVersion: "19.03.15"}, "needs Docker Engine 20.10 or later, this is 19.03.15"},
+	} {
+		err := checkEngine(test.host, test.api, test.info)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+// Docker 28 no longer loads the module that machines need.
+func TestLoadBridgeFilter(t *testing.T) {
+	for name, test := range map[string]struct {
+		there    bool
+		modprobe string
+		want     string // empty: no error
+		said     string
+	}{
+		"loaded":     {true, "exit 1", "", ""},
+		"loads":      {false, "touch $FILE", "", "loaded this host's kernel module br_netfilter until the next boot"},
+		"may not":    {false, "echo Operation not permitted >&2; exit 1", "`sudo modprobe br_netfilter`: exit status 1: Operation not permitted", ""},
+		"has no use": {false, "exit 0", "`sudo modprobe br_netfilter`: there is still no", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bin, file := t.TempDir(), filepath.Join(t.TempDir(), "bridge-nf-call-iptables")
+			if err := os.WriteFile(filepath.Join(bin, "modprobe"), []byte("#!/bin/sh\n[ \"$*\" = br_netfilter ] || exit 2\n"+test.modprobe+"\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if test.there {
+				if err := os.WriteFile(file, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+			t.Setenv("FILE", file)
+			said := ""
+			err := loadBridgeFilter(t.Context(), file, func(line string) { said += line })
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) || said != test.said {
+				t.Errorf("got %v, said %q; want %q, %q", err, said, test.want, test.said)
+			}
+		})
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 
 // Ensure checks the host and makes Docker answer: an engine that runs is used as
 // it is; on Debian and Ubuntu, root gets one installed and started. It raises the
-// host's inotify limit, the only setting of the host that the lab changes.
-// progress receives one line at a time.
+// host's inotify limit and loads the module br_netfilter, all that the lab changes of
+// the host. What is wrong is reported together. progress receives one line at a time.
 func Ensure(ctx context.Context, progress func(line string)) error {
 	if err := checkHost(); err != nil {
 		return err
@@ -21,7 +21,29 @@ func Ensure(ctx context.Context, progress func(line string)) error {
 	if err := ensureEngine(ctx, progress); err != nil {
 		return err
 	}
-	return raiseInotify(inotifyInstances, progress)
+	return errors.Join(
+		askEngine(ctx),
+		loadBridgeFilter(ctx, bridgeFile, progress),
+		raiseInotify(inotifyInstances, progress),
+	)
+}
+
+// askEngine checks the engine by what it says of itself.
+func askEngine(ctx context.Context) error {
+	cli, err := Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer cli.Close()
+	version, err := cli.ServerVersion(ctx)
+	if err != nil {
+		return err
+	}
+	info, err := cli.Info(ctx)
+	if err != nil {
+		return err
+	}
+	return checkEngine(cli.DaemonHost(), version.APIVersion, info)
 }
 
 func ensureEngine(ctx context.Context, progress func(string)) error {

@@ -12,6 +12,9 @@ import (
 // Clouds is the folder of the simulated clouds, within the state's.
 const Clouds = "clouds"
 
+// Tests is the folder, within the state's, of tests that make machines by themselves.
+const Tests = "dockertest"
+
 // Stack is the only stack that the simulated clouds serve.
 const Stack = "dev"
 

@@ -67,9 +67,11 @@ func boundingSet(status string) ([]string, error) {
 }
 
 // unconfined lifts the limits that keep a container from administering its own
-// namespaces.
+// namespaces, also those that the engine has by its settings: without new privileges
+// there is no sudo, and another runtime than runc may have a kernel of its own.
 func unconfined(c *container.HostConfig) {
-	c.SecurityOpt = []string{"seccomp=unconfined", "apparmor=unconfined", "label=disable"}
+	c.SecurityOpt = []string{"seccomp=unconfined", "apparmor=unconfined", "label=disable", "no-new-privileges=false"}
+	c.Runtime = "runc"
 	c.MaskedPaths, c.ReadonlyPaths = []string{}, []string{}
 }
 

@@ -70,14 +70,24 @@ func Open(ctx context.Context) (*Host, error) {
 // Close ends the connection.
 func (h *Host) Close() error { return h.docker.Close() }
 
-// labels returns those of a thing; spec is kept as JSON, so that Docker itself is
+// labels returns those of a thing of this lab; spec is kept as JSON, so that Docker itself is
 // the truth about what exists.
 func labels(kind, id string, spec any) (map[string]string, error) {
 	text, err := json.Marshal(spec)
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{Label: docker.LabelValue, labelKind: kind, labelID: id, labelSpec: string(text)}, nil
+	me, err := self()
+	if err != nil {
+		return nil, err
+	}
+	whose, err := json.Marshal(me)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{
+		Label: docker.LabelValue, labelOwner: string(whose), labelKind: kind, labelID: id, labelSpec: string(text),
+	}, nil
 }
 
 func labelFilter(kind, id string) filters.Args {

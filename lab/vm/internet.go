@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"path/filepath"
 
+	"hybrid/internal/shell"
 	"hybrid/lab/registry/store"
 
 	"github.com/docker/docker/api/types/network"
@@ -95,7 +96,7 @@ func inUse(name string, addresses []net.Addr) error {
 		p, err := netip.ParsePrefix(a.String())
 		if err == nil && p.Overlaps(Internet) {
 			return fmt.Errorf("the lab needs %s, and this host's interface %s has %s: if a removed Docker has left it, `sudo ip link delete %s`; if it is a VPN's, switch that off",
-				Internet, name, p, name)
+				Internet, name, p, shell.Quote(name))
 		}
 	}
 	return nil

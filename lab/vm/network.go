@@ -80,6 +80,9 @@ func (h *Host) ensureNetwork(ctx context.Context, n Network) error {
 		return err
 	}
 	defer unlock()
+	if err := h.checkOwner(ctx); err != nil {
+		return err
+	}
 	if err := h.ensureInternet(ctx); err != nil {
 		return err
 	}
@@ -136,6 +139,9 @@ func (h *Host) createBridge(ctx context.Context, name string, options, labels ma
 	}
 	ctx, cancel := unbroken(ctx)
 	defer cancel()
+	if err := h.checkRange(ctx, addresses.Subnet); err != nil {
+		return err
+	}
 	_, err := h.docker.NetworkCreate(ctx, name, network.CreateOptions{
 		Driver: "bridge", Options: options, Labels: labels,
 		IPAM: &network.IPAM{Driver: "default", Config: []network.IPAMConfig{addresses}},

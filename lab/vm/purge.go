@@ -16,8 +16,12 @@ import (
 )
 
 // Purge removes every container, network and volume of the lab, also what a killed
-// run left half made. Images stay. With keepServers the lab's internet stays up.
+// run left half made. Images stay. With keepServers the lab's internet stays up. Of
+// another lab (see CheckOwner) it removes nothing.
 func (h *Host) Purge(ctx context.Context, keepServers bool) error {
+	if err := h.checkOwner(ctx); err != nil {
+		return err
+	}
 	unlock, err := lock.Take(internetLock)
 	if err != nil {
 		return err

@@ -38,18 +38,26 @@ func (l *lab) startCommand() *cobra.Command {
 	}
 }
 
-// prepare makes everything that outlives a lab: Docker, programs, images.
-func (l *lab) prepare(ctx context.Context) error {
+// prepare makes everything that outlives a lab: Docker, programs, images. The checks
+// come first, as soon as Docker answers.
+func (l *lab) prepare(ctx context.Context, checks ...func(context.Context) error) error {
 	if err := l.log.Do("check this machine", func(s *progress.Step) error {
 		var did []string
 		err := docker.Ensure(ctx, func(line string) {
 			s.Note("%s", line)
-			if strings.HasPrefix(line, "raised") || strings.HasPrefix(line, "start") {
+			if strings.HasPrefix(line, "raised") || strings.HasPrefix(line, "loaded") || strings.HasPrefix(line, "start") {
 				did = append(did, line)
 			}
 		})
 		s.Result("%s", strings.Join(did, "; "))
-		return err
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, check := range checks {
+			errs = append(errs, check(ctx))
+		}
+		return errors.Join(errs...)
 	}); err != nil {
 		return err
 	}
@@ -90,7 +98,11 @@ func (l *lab) images(ctx context.Context, b *build.Builder) error {
 // start makes the lab ready for `pulumi`, whatever an earlier run, or a reboot,
 // has left behind. leaving says that it is to be removed.
 func (l *lab) start(ctx context.Context, leaving bool) error {
-	if err := l.prepare(ctx); err != nil {
+	checks := []func(context.Context) error{vm.CheckOwner}
+	if !leaving {
+		checks = append(checks, l.checkRanges)
+	}
+	if err := l.prepare(ctx, checks...); err != nil {
 		return err
 	}
 	return l.log.Do("start the lab", func(s *progress.Step) error {
@@ -111,6 +123,15 @@ func (l *lab) start(ctx context.Context, leaving bool) error {
 		s.Result("%s", strings.Join(slices.Concat(mended, cleared, resumed), "; "))
 		return err
 	})
+}
+
+// checkRanges looks whether this machine has the clusters' networks for other things.
+func (l *lab) checkRanges(ctx context.Context) error {
+	ranges, err := l.NetworkRanges()
+	if err != nil {
+		return err
+	}
+	return vm.CheckRanges(ctx, ranges)
 }
 
 // resume switches on what is off, and says what it did. Who is leaving can do without:

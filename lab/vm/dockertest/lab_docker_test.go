@@ -56,8 +56,14 @@ func Open(t *testing.T) *Lab {
 	l := &Lab{T: t, start: time.Now()}
 	ctx := t.Context()
 	l.must(docker.Ensure(ctx, l.progress))
-	t.Setenv("HYBRID_LAB_STATE", t.TempDir()) // not before: a dockerd that Ensure starts stays
-	var err error
+	state, err := paths.State()
+	l.must(err)
+	// A state of its own, in which everything counts as the user's: what a killed run
+	// leaves goes when the lab starts the next time. Not before: a dockerd that Ensure
+	// starts stays.
+	state = filepath.Join(state, paths.Tests)
+	l.must(os.RemoveAll(state))
+	t.Setenv("HYBRID_LAB_STATE", state)
 	l.Docker, err = docker.Connect(ctx)
 	l.must(err)
 	ref, err := image.Ensure(ctx, l.Docker, image.Inputs{
@@ -74,6 +80,7 @@ func Open(t *testing.T) *Lab {
 	l.must(l.Purge(ctx, false))
 	t.Cleanup(func() {
 		l.must(l.Purge(context.Background(), false))
+		l.must(os.RemoveAll(state))
 		l.Host.Close()
 		l.Docker.Close()
 	})
