@@ -108,6 +108,18 @@ func TestLoadBridgeFilter(t *testing.T) {
 	}
 }
 
+func TestFindSystemPrograms(t *testing.T) {
+	t.Setenv("PATH", "/usr/bin:/usr/sbin")
+	for range 2 {
+		if err := findSystemPrograms(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := os.Getenv("PATH"), "/usr/bin:/usr/sbin:/usr/local/sbin:/sbin"; got != want {
+		t.Errorf("PATH is %s, want %s", got, want)
+	}
+}
+
 func TestRunWithProgress(t *testing.T) {
 	var lines []string
 	cmd := exec.Command("sh", "-c", "echo one; echo two >&2; exit 3")

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/docker/docker/client"
 )
@@ -15,6 +18,9 @@ import (
 // host's inotify limit and loads the module br_netfilter, all that the lab changes of
 // the host. What is wrong is reported together. progress receives one line at a time.
 func Ensure(ctx context.Context, progress func(line string)) error {
+	if err := findSystemPrograms(); err != nil {
+		return err
+	}
 	if err := checkHost(); err != nil {
 		return err
 	}
@@ -26,6 +32,18 @@ func Ensure(ctx context.Context, progress func(line string)) error {
 		loadBridgeFilter(ctx, bridgeFile, progress),
 		raiseInotify(inotifyInstances, progress),
 	)
+}
+
+// findSystemPrograms adds to PATH the folders of dockerd, iptables, modprobe and the
+// like: after `su`, root has not got them there, nor have others.
+func findSystemPrograms() error {
+	path := filepath.SplitList(os.Getenv("PATH"))
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+		if !slices.Contains(path, dir) {
+			path = append(path, dir)
+		}
+	}
+	return os.Setenv("PATH", strings.Join(path, string(filepath.ListSeparator)))
 }
 
 // askEngine checks the engine by what it says of itself.

@@ -50,7 +50,6 @@ func startDaemon(ctx context.Context, dockerd string) error {
 	}
 	defer log.Close()
 	cmd := exec.Command(dockerd) // not CommandContext: it shall outlive ctx
-	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

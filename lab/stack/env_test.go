@@ -54,6 +54,40 @@ func TestNoProxyLeadsToTheLab(t *testing.T) {
 	}
 }
 
+// What is exported for real clouds is the lab's in no way.
+func TestNothingForRealClouds(t *testing.T) {
+	s := &Stack{}
+	for _, name := range s.Foreign() { // of who runs the test
+		t.Setenv(name, "")
+		os.Unsetenv(name)
+	}
+	for _, kv := range s.Settings() { // as in a shell that has the settings
+		t.Setenv(kv[0], kv[1])
+	}
+	want := []string{
+		"AWS_PROFILE", "CLOUDSDK_CORE_PROJECT", "DIGITALOCEAN_TOKEN", "GCLOUD_ZONE", "GOOGLE_ZONE", "PULUMI_ACCESS_TOKEN", "PULUMI_K8S_DELETE_UNREACHABLE", "SPACES_ENDPOINT_URL",
+	}
+	for _, name := range want {
+		t.Setenv(name, "x")
+	}
+	if got := s.Foreign(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	settings := 0
+	for _, kv := range s.Env() {
+		name, _, _ := strings.Cut(kv, "=")
+		if slices.Contains(want, name) {
+			t.Errorf("Pulumi gets %s", kv)
+		}
+		if name == "PULUMI_HOME" {
+			settings++
+		}
+	}
+	if settings == 0 {
+		t.Error("Pulumi doesn't get the lab's settings")
+	}
+}
+
 // Pulumi's command plugin fails with an agent that is gone, though it needs none.
 func TestNoAgent(t *testing.T) {
 	t.Setenv("SSH_AUTH_SOCK", "/tmp/gone")

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -94,13 +95,32 @@ func direct(name, other string) string {
 	return strings.TrimPrefix(set+","+vm.Internet.String(), ",")
 }
 
+// Foreign are the names of this process's variables with a user's credentials and
+// settings for real clouds, which have no business here: Pulumi would keep some of them
+// in the state, and see a change where another shell hasn't got them.
+func (s *Stack) Foreign() (names []string) {
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		own := func(kv [2]string) bool { return kv[0] == name }
+		if !foreignNames.MatchString(name) || slices.ContainsFunc(s.Settings(), own) {
+			continue
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+var foreignNames = regexp.MustCompile("^(PULUMI|AWS|DIGITALOCEAN|SPACES|GOOGLE|GCLOUD|CLOUDSDK)_[A-Za-z0-9_]+$")
+
 // Env is a process's environment with Settings and PATH.
 func (s *Stack) Env() []string {
+	foreign := s.Foreign()
 	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		// A user's credentials and settings for real clouds have no business here. Nor
-		// has an SSH agent: the stack has its keys, and Pulumi's command plugin fails
-		// with an agent that is gone.
-		return strings.HasPrefix(kv, "PULUMI_") || strings.HasPrefix(kv, "SSH_AUTH_SOCK=")
+		name, _, _ := strings.Cut(kv, "=")
+		// An SSH agent isn't needed, for the stack has its keys; and Pulumi's command
+		// plugin fails with one that is gone.
+		return slices.Contains(foreign, name) || name == "SSH_AUTH_SOCK"
 	})
 	for _, kv := range s.Settings() {
 		env = append(env, kv[0]+"="+kv[1])

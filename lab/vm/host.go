@@ -67,6 +67,9 @@ func Open(ctx context.Context) (*Host, error) {
 	return &Host{docker: cli}, nil
 }
 
+// Engine is where the Docker engine answers, as DOCKER_HOST has it.
+func (h *Host) Engine() string { return h.docker.DaemonHost() }
+
 // Close ends the connection.
 func (h *Host) Close() error { return h.docker.Close() }
 

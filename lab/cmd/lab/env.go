@@ -16,6 +16,9 @@ func (l *lab) envCommand() *cobra.Command {
 		Short: `Print shell settings: eval "$(make -s env)"`,
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			for _, name := range l.Foreign() {
+				fmt.Println("unset", name)
+			}
 			for _, kv := range l.Settings() {
 				fmt.Printf("export %s=%s\n", kv[0], shell.Quote(kv[1]))
 			}

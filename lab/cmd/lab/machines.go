@@ -119,7 +119,8 @@ func (l *lab) dockerExec(ctx context.Context, name string, argv ...string) error
 			if l.log.Terminal() {
 				args = append(args, "-t")
 			}
-			return become("docker", append(append(args, container), argv...))
+			// The engine that the lab has, whatever context the docker command has.
+			return become("docker", append(append(args, container), argv...), "DOCKER_CONTEXT", "", "DOCKER_HOST", host.Engine())
 		}
 		names = append(names, m.Name)
 	}
@@ -211,11 +212,17 @@ func (l *lab) private(name, text string) (string, error) {
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
 
-// become replaces this process by a program of the PATH, with its terminal.
-func become(program string, argv []string) error {
+// become replaces this process by a program of the PATH, with its terminal, and with
+// variables: names and values. An empty value is as good as none.
+func become(program string, argv []string, variables ...string) error {
 	path, err := exec.LookPath(program)
 	if err != nil {
 		return fmt.Errorf("%w: install it and try again", err)
+	}
+	for kv := range slices.Chunk(variables, 2) {
+		if err := os.Setenv(kv[0], kv[1]); err != nil {
+			return err
+		}
 	}
 	return becomeWith(path, argv, os.Environ())
 }
