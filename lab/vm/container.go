@@ -68,10 +68,11 @@ func boundingSet(status string) ([]string, error) {
 
 // unconfined lifts the limits that keep a container from administering its own
 // namespaces, also those that the engine has by its settings: without new privileges
-// there is no sudo, and another runtime than runc may have a kernel of its own.
+// there is no sudo, another runtime than runc may have a kernel of its own, and with an
+// init of Docker's systemd isn't the first process.
 func unconfined(c *container.HostConfig) {
 	c.SecurityOpt = []string{"seccomp=unconfined", "apparmor=unconfined", "label=disable", "no-new-privileges=false"}
-	c.Runtime = "runc"
+	c.Runtime, c.Init = "runc", new(bool)
 	c.MaskedPaths, c.ReadonlyPaths = []string{}, []string{}
 }
 

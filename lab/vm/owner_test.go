@@ -121,11 +121,12 @@ func TestOverlappingNetworkIsNamed(t *testing.T) {
 	}
 }
 
-// The engine's own settings don't keep sudo from working, or take another kernel.
+// The engine's own settings don't keep sudo from working, take another kernel, or put a
+// process before systemd.
 func TestMachinesHaveTheirPrivileges(t *testing.T) {
 	t.Setenv("HYBRID_LAB_STATE", t.TempDir())
 	_, config, err := machineConfig(Machine{Name: "m", PrivateIP: addr("10.0.0.5")}, Network{CIDR: prefix("10.0.0.0/24")})
-	if err != nil || !slices.Contains(config.SecurityOpt, "no-new-privileges=false") || config.Runtime != "runc" {
+	if err != nil || !slices.Contains(config.SecurityOpt, "no-new-privileges=false") || config.Runtime != "runc" || config.Init == nil || *config.Init {
 		t.Errorf("got %+v, %v", config, err)
 	}
 }
