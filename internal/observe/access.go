@@ -43,7 +43,7 @@ func open(kubeconfig *clientcmdapi.Config, name string) (*access, error) {
 	if use == nil {
 		return nil, fmt.Errorf("the kubeconfig has no context %q", name)
 	}
-	// The library says that there is no configuration at all, or goes on as nobody.
+	// The library says that there is no configuration at all, or goes on without credentials.
 	if kubeconfig.Clusters[use.Cluster] == nil {
 		return nil, fmt.Errorf("the kubeconfig's context %q is of cluster %q, and there is no such cluster", name, use.Cluster)
 	}

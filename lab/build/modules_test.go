@@ -19,7 +19,7 @@ func TestEditsLeaveOutWhatTheyAreMadeFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &Builder{Project: root, Cache: t.TempDir(), Log: progress.New(os.Stderr)}
+	b := &Builder{Project: root, Cache: filepath.Join(t.TempDir(), "a cache"), Log: progress.New(os.Stderr)}
 	programs, err := b.programs()
 	if err != nil {
 		t.Fatal(err)
