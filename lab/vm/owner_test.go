@@ -103,7 +103,7 @@ func TestOverlappingNetworkIsNamed(t *testing.T) {
 		"10.10.0.0/24":  "`docker network rm mine`",
 		"10.10.0.64/26": `Docker network "mine" has 10.10.0.0/24`,
 		"10.20.0.0/24":  "`docker network rm 'my $(id)'`",
-		"172.17.5.0/24": `Docker network "bridge" has 172.17.0.0/16: choose another range`,
+		"172.17.5.0/24": `Docker network "bridge" has 172.17.0.0/16: give that another range (bip in /etc/docker/daemon.json), or choose another range`,
 		"10.30.0.0/24":  "",
 		"10.40.0.0/24":  "", // the lab's own
 	} {
@@ -114,6 +114,9 @@ func TestOverlappingNetworkIsNamed(t *testing.T) {
 	}
 	if err := overlapping(e.networks, netip.MustParsePrefix("172.17.0.0/16")); strings.Contains(err.Error(), "network rm") {
 		t.Errorf("Docker's own network can't be removed: %v", err)
+	}
+	if err := overlapping([]network.Summary{docker("x", "198.18.7.0/24")}, Internet); err == nil || !strings.HasSuffix(err.Error(), "remove that by `docker network rm x`") {
+		t.Errorf("the lab's internet: got %v, want no other range to be chosen", err)
 	}
 	err := h.createBridge(t.Context(), "n", nil, nil, network.IPAMConfig{Subnet: "10.10.0.0/24"})
 	if err == nil || !strings.Contains(err.Error(), `Docker network "mine"`) {

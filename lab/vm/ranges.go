@@ -70,9 +70,12 @@ func overlapping(networks []network.Summary, p netip.Prefix) error {
 			if err != nil || !has.Overlaps(p) {
 				continue
 			}
-			mend := "choose another range"
-			if n.Name != network.NetworkBridge { // which is Docker's own
-				mend += ", or remove the network by `" + shell.Join("docker", "network", "rm", n.Name) + "`"
+			mend := "remove that by `" + shell.Join("docker", "network", "rm", n.Name) + "`"
+			if n.Name == network.NetworkBridge { // which is Docker's own
+				mend = "give that another range (bip in /etc/docker/daemon.json)"
+			}
+			if p != Internet { // which is no setting
+				mend += ", or choose another range"
 			}
 			errs = append(errs, fmt.Errorf("the range %s is taken: this machine's Docker network %q has %s: %s", p, n.Name, has, mend))
 		}
