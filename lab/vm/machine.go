@@ -18,14 +18,17 @@ import (
 
 // Machine is a virtual machine.
 type Machine struct {
-	ID         string // the cloud's instance id; unique in the lab
-	Name       string // also its host name
-	Cloud      string
-	NetworkID  string
-	PrivateIP  netip.Addr
-	PublicIP   netip.Addr // on the NIC itself (droplet); the zero Addr on AWS and GCE
-	UserData   string     // UserData, MetaData and VendorData are cloud-init's
-	MetaData   string     // NoCloud seed, given as they are
+	ID        string // the cloud's instance id; unique in the lab
+	Name      string // also its host name
+	Cloud     string
+	NetworkID string
+	PrivateIP netip.Addr
+	PublicIP  netip.Addr // on the NIC itself (droplet); the zero Addr on AWS and GCE
+	// Anchor is one more address on the NIC (droplet), with the range to which the
+	// machine has a route for it; the zero Prefix on AWS and GCE.
+	Anchor     netip.Prefix
+	UserData   string // UserData, MetaData and VendorData are cloud-init's
+	MetaData   string // NoCloud seed, given as they are
 	VendorData string
 }
 
@@ -100,11 +103,16 @@ func machineConfig(m Machine, n Network) (*container.Config, *container.HostConf
 	if m.PublicIP.IsValid() {
 		public = m.PublicIP.String()
 	}
+	anchor, anchors := "", ""
+	if m.Anchor.IsValid() {
+		anchor, anchors = m.Anchor.String(), m.Anchor.Masked().String()
+	}
 	config := &container.Config{
 		Image: image.Current, Hostname: m.Name, Labels: labels,
 		Env: []string{
 			"container=docker", "container_uuid=" + uuid(), // systemd's, the latter for /etc/machine-id
 			"LAB_PRIVATE=" + m.PrivateIP.String(), "LAB_PUBLIC=" + public,
+			"LAB_ANCHOR=" + anchor, "LAB_ANCHORS=" + anchors,
 			"LAB_NETWORK=" + n.CIDR.Masked().String(), "LAB_ROUTER=" + n.router().String(), "LAB_DNS=" + NameServer.String(),
 		},
 	}

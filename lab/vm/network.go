@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"hybrid/lab/lock"
@@ -21,6 +22,7 @@ type Network struct {
 	ID          string // the cloud's id of the subnet; unique in the lab; part of a container's name, so no slashes
 	Cloud, Name string
 	CIDR        netip.Prefix
+	MTU         int // largest packet, in bytes; 0 means Docker's default, 1500
 }
 
 // router is the network's first address, as in the clouds.
@@ -101,6 +103,9 @@ func (h *Host) ensureNetwork(ctx context.Context, n Network) error {
 	// The host itself gets no address and no route there: the range may well be in
 	// use in the user's own network.
 	options["com.docker.network.bridge.inhibit_ipv4"] = "true"
+	if n.MTU > 0 {
+		options["com.docker.network.driver.mtu"] = strconv.Itoa(n.MTU)
+	}
 	return h.createBridge(ctx, namePrefix+n.ID, options, labels, network.IPAMConfig{
 		Subnet: n.CIDR.Masked().String(), Gateway: n.parked().String(),
 	})

@@ -21,6 +21,17 @@ type PublicAddress struct {
 	// carries a public address uses that one for the connections that it opens; a
 	// machine with several translated ones uses the first.
 	OnNIC bool
+	// Anchor is the address on the machine's NIC that Public is translated to instead
+	// of Private, where it is set. It can't be reached in any other way.
+	Anchor netip.Addr
+}
+
+// target is what the router translates Public to.
+func (a PublicAddress) target() netip.Addr {
+	if a.Anchor.IsValid() {
+		return a.Anchor
+	}
+	return a.Private
 }
 
 // MachinePolicy says which new connections may reach and leave a machine. What
@@ -58,6 +69,9 @@ func (p Policy) validate(network netip.Prefix) error {
 		public[a.Public] = true
 		if !network.Contains(a.Private) {
 			fail("private address %v of %v: want one in %v", a.Private, a.Public, network)
+		}
+		if a.Anchor.IsValid() && (a.OnNIC || !a.Anchor.Is4() || network.Contains(a.Anchor)) {
+			fail("anchor %v of %v: want a translated address, and an IPv4 anchor outside %v", a.Anchor, a.Public, network)
 		}
 	}
 	owned := map[netip.Addr]bool{}

@@ -10,7 +10,7 @@ import (
 // rendered is a policy as its router wants it (see lab-router in the image).
 type rendered struct {
 	ruleset   string // for `nft -f`, which applies it as a whole or not at all
-	addresses string // lines "<public> <private>", "-" for private if the machine carries public
+	addresses string // lines "<public> <private> <anchor>", "-" for private if the machine carries public
 }
 
 // render writes a policy for nftables. The router's interfaces are called vpc and
@@ -43,7 +43,11 @@ func render(n Network, p Policy) rendered {
 		if a.OnNIC {
 			private = "-"
 		}
-		fmt.Fprintf(&addresses, "%s %s\n", a.Public, private)
+		fmt.Fprintf(&addresses, "%s %s", a.Public, private)
+		if a.Anchor.IsValid() {
+			fmt.Fprintf(&addresses, " %s", a.Anchor)
+		}
+		fmt.Fprintln(&addresses)
 	}
 	return rendered{ruleset: w.String(), addresses: addresses.String()}
 }
@@ -78,7 +82,7 @@ func (w *nft) arrival(p Policy) {
 		w.line(`iifname "internet" ip daddr %s accept`, set(public))
 	}
 	if len(p.Machines) > 0 {
-		w.line(`iifname "vpc" ip saddr vmap { %s }`, p.jumps("egress-"))
+		w.line(`iifname "vpc" ip saddr vmap { %s }`, strings.Join(p.jumps("egress-"), ", "))
 	}
 	w.close()
 }
@@ -89,7 +93,7 @@ func (w *nft) translateDestination(p Policy) {
 	var pairs []string
 	for _, a := range p.Addresses {
 		if !a.OnNIC {
-			pairs = append(pairs, fmt.Sprintf("%s : %s", a.Public, a.Private))
+			pairs = append(pairs, fmt.Sprintf("%s : %s", a.Public, a.target()))
 		}
 	}
 	if len(pairs) > 0 {
@@ -128,7 +132,7 @@ func (w *nft) translateSource(p Policy) {
 			// A machine refuses packets that come from its own address: when it
 			// calls itself by the translated one, that one is also the source.
 			w.line("ct status dnat ip saddr { %s, %s } ip daddr %s ct original ip daddr %s snat to %s",
-				a.Private, carried, a.Private, a.Public, a.Public)
+				a.Private, carried, a.target(), a.Public, a.Public)
 			continue
 		}
 		if !first[a.Private] {
@@ -155,7 +159,10 @@ func (w *nft) departure(n Network, p Policy) {
 	// A private source has no way to a public address, not even a neighbor's.
 	w.line(`oifname "vpc" ct status dnat ip saddr %s drop`, n.CIDR.Masked())
 	if len(p.Machines) > 0 {
-		w.line(`oifname "vpc" ip daddr vmap { %s }`, p.jumps("ingress-"))
+		if anchors := p.anchors(); len(anchors) > 0 {
+			w.line(`oifname "vpc" ip daddr %s ct status & dnat != dnat drop`, set(anchors))
+		}
+		w.line(`oifname "vpc" ip daddr vmap { %s }`, strings.Join(slices.Concat(p.jumps("ingress-"), p.anchored("ingress-")), ", "))
 	}
 	w.close()
 }
@@ -233,15 +240,42 @@ func (p Policy) public() []netip.Addr {
 	return out
 }
 
+func (p Policy) anchors() []netip.Addr {
+	var out []netip.Addr
+	for _, a := range p.Addresses {
+		if a.Anchor.IsValid() && !slices.Contains(out, a.Anchor) {
+			out = append(out, a.Anchor)
+		}
+	}
+	return out
+}
+
+// anchored maps the machines' anchors to their chains.
+func (p Policy) anchored(prefix string) []string {
+	var out []string
+	for _, a := range p.Addresses {
+		if !a.Anchor.IsValid() {
+			continue
+		}
+		for _, m := range p.Machines {
+			entry := fmt.Sprintf("%s : jump %s%s", a.Anchor, prefix, m.Addresses[0])
+			if slices.Contains(m.Addresses, a.Private) && !slices.Contains(out, entry) {
+				out = append(out, entry)
+			}
+		}
+	}
+	return out
+}
+
 // jumps maps the machines' addresses to their chains.
-func (p Policy) jumps(prefix string) string {
+func (p Policy) jumps(prefix string) []string {
 	var out []string
 	for _, m := range p.Machines {
 		for _, a := range m.Addresses {
 			out = append(out, fmt.Sprintf("%s : jump %s%s", a, prefix, m.Addresses[0]))
 		}
 	}
-	return strings.Join(out, ", ")
+	return out
 }
 
 func set[T fmt.Stringer](elements []T) string {

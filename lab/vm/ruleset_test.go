@@ -57,6 +57,16 @@ var policies = map[string]Policy{
 			Ingress:   []Rule{{Protocol: "tcp", FromPort: 1, ToPort: 65535, Peers: prefixes("198.18.0.1/32")}},
 		}},
 	},
+	"anchored": {
+		Addresses: []PublicAddress{
+			{Public: addr("198.18.32.11"), Private: addr("10.0.0.11"), OnNIC: true},
+			{Public: addr("198.18.48.1"), Private: addr("10.0.0.11"), Anchor: addr("10.16.0.5")},
+		},
+		Machines: []MachinePolicy{{
+			Addresses: []netip.Addr{addr("10.0.0.11"), addr("198.18.32.11")},
+			Ingress:   []Rule{{Protocol: "tcp", FromPort: 22, ToPort: 22, Peers: prefixes("198.18.0.1/32")}},
+		}},
+	},
 }
 
 func TestRender(t *testing.T) {

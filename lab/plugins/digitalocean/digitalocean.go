@@ -44,6 +44,19 @@ var regions = []string{
 	"sfo1", "sfo2", "sfo3", "sgp1", "syd1", "tor1",
 }
 
+// anchors are the ranges of the droplets' anchor addresses, by region; otherAnchors is
+// the lab's for regions of which it isn't known.
+var (
+	anchors = map[string]netip.Prefix{
+		"ams3": netip.MustParsePrefix("10.18.0.0/16"), "blr1": netip.MustParsePrefix("10.47.0.0/16"),
+		"lon1": netip.MustParsePrefix("10.16.0.0/16"), "nyc1": netip.MustParsePrefix("10.10.0.0/16"),
+		"nyc3": netip.MustParsePrefix("10.17.0.0/16"), "sfo1": netip.MustParsePrefix("10.12.0.0/16"),
+		"sfo2": netip.MustParsePrefix("10.46.0.0/16"), "sfo3": netip.MustParsePrefix("10.48.0.0/16"),
+		"syd1": netip.MustParsePrefix("10.49.0.0/16"), "tor1": netip.MustParsePrefix("10.20.0.0/16"),
+	}
+	otherAnchors = netip.MustParsePrefix("10.13.0.0/16")
+)
+
 // New returns the cloud. It is used once it is attached.
 func New() *cloud.Cloud {
 	return &cloud.Cloud{

@@ -1,6 +1,10 @@
 package digitalocean
 
 import (
+	"maps"
+	"net/netip"
+	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,12 +71,15 @@ func TestDroplet(t *testing.T) {
 	if machine.PublicIP.String() != provider.Str(out, "ipv4Address") || !dropletPool.Contains(machine.PublicIP) || machine.PrivateIP.String() != "10.10.0.2" {
 		t.Errorf("addresses %v and %v; want 10.10.0.2 and a public one on the NIC", machine.PrivateIP, machine.PublicIP)
 	}
+	if want := netip.MustParsePrefix("10.16.0.5/16"); machine.Anchor != want {
+		t.Errorf("its anchor is %v; want %v", machine.Anchor, want)
+	}
 	if !strings.Contains(machine.VendorData, `"disable_root": false`) || !strings.Contains(machine.MetaData, strings.TrimSpace(cloudtest.SSHKey)) {
 		t.Errorf("root can't log in: %s %s", machine.VendorData, machine.MetaData)
 	}
 	p := e.Host.Policy(e.ID(typeVpc, "vpc"))
 	want := []vm.PublicAddress{{Public: machine.PublicIP, Private: machine.PrivateIP, OnNIC: true}, {Private: machine.PrivateIP}}
-	if len(p.Addresses) != 2 || p.Addresses[0] != want[0] || p.Addresses[1].Public.String() != reserved || p.Addresses[1].OnNIC {
+	if len(p.Addresses) != 2 || p.Addresses[0] != want[0] || p.Addresses[1].Public.String() != reserved || p.Addresses[1].OnNIC || p.Addresses[1].Anchor != machine.Anchor.Addr() {
 		t.Errorf("addresses %+v; want its own and %s", p.Addresses, reserved)
 	}
 	for _, r := range [][2]string{{typeDroplet, "london-1"}, {typeReserved, "london-1"}, {typeAssignment, "london-1"}, {typeVpc, "vpc"}, {typeTag, "tag"}, {typeSSHKey, "key"}} {
@@ -86,6 +93,68 @@ func TestDroplet(t *testing.T) {
 	if _, _, gone := e.Refresh(typeAssignment, "london-1"); !gone {
 		t.Error("an assignment has outlived its droplet")
 	}
+}
+
+// The vendor's API, and its provider, tell a droplet's addresses late, and a reserved
+// one in place of its own.
+func TestQuirks(t *testing.T) {
+	t.Setenv(QuirksVariable, LateAddresses+","+ReservedFirst)
+	e := engine(t)
+	network(e)
+	_, out := e.Make(typeDroplet, "one", dropletArgs(e, "one"))
+	if got := provider.Str(out, "ipv4Address") + provider.Str(out, "ipv4AddressPrivate"); got != "" {
+		t.Errorf("a new droplet has %q already", got)
+	}
+	own := e.Host.Machines()["one"].PublicIP.String()
+	seen := func() string {
+		t.Helper()
+		_, all, gone := e.Refresh(typeDroplet, "one")
+		if gone || provider.Str(all, "ipv4AddressPrivate") != "10.10.0.2" {
+			t.Errorf("found %v, gone %v", all, gone)
+		}
+		return provider.Str(all, "ipv4Address")
+	}
+	if got := seen(); got != own {
+		t.Errorf("found %s, want its own, %s", got, own)
+	}
+	reserved := assign(e, "one")
+	if got := seen(); got != reserved {
+		t.Errorf("found %s, want the reserved one, %s", got, reserved)
+	}
+	t.Setenv(QuirksVariable, "")
+	if got := seen(); got != own {
+		t.Errorf("listed last: found %s, want its own, %s", got, own)
+	}
+	t.Setenv(QuirksVariable, "reserved-last")
+	_, _, err := e.Try(typeDroplet, "two", dropletArgs(e, "two"))
+	cloudtest.WantError(t, err, `expected late-addresses or reserved-first`)
+}
+
+// The program's settings are checked against the same ranges.
+func TestAnchors(t *testing.T) {
+	source, err := os.ReadFile("../../../clouds/digitalocean_anchors.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := map[string]netip.Prefix{}
+	for _, found := range regexp.MustCompile(`"([a-z0-9]+)": +netip\.MustParsePrefix\("(.*)"\)`).FindAllStringSubmatch(string(source), -1) {
+		program[found[1]] = netip.MustParsePrefix(found[2])
+	}
+	if !maps.Equal(anchors, program) {
+		t.Errorf("the lab has %v; the program has %v", anchors, program)
+	}
+	for region := range anchors {
+		if !slices.Contains(regions, region) {
+			t.Errorf("there is no region %s", region)
+		}
+	}
+	e := engine(t)
+	network(e)
+	e.Make(typeVpc, "nyc", m{"region": "nyc1", "ipRange": "10.10.16.0/24"})
+	args := dropletArgs(e, "one")
+	args["region"], args["vpcUuid"] = "nyc1", e.ID(typeVpc, "nyc")
+	_, _, err = e.Try(typeDroplet, "one", args)
+	cloudtest.WantError(t, err, "overlaps the anchor addresses of nyc1")
 }
 
 // describe writes rules down.

@@ -58,6 +58,7 @@ func droplet() *cloud.Type {
 			return provider.Merge(all, hardware(provider.Str(all, "size"))), nil
 		},
 		Machine: machine,
+		View:    seenAddresses,
 		Running: func(running bool) props {
 			status := "off"
 			if running {
@@ -96,7 +97,7 @@ func dropletOf(p props, key string) string {
 }
 
 func checkDroplet(_ *provider.Call, in props) failures {
-	f := append(checkRegion(in), checkTagNames(in, "tags")...)
+	f := slices.Concat(checkRegion(in), checkTagNames(in, "tags"), checkQuirks())
 	if n := provider.Str(in, "name"); provider.Known(in, "name") && !dropletName.MatchString(n) {
 		f = append(f, provider.Failure("name", "422 name %q: only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)", n))
 	}
@@ -144,6 +145,9 @@ func placeDroplet(tx *cloud.Tx, in props) (string, props, error) {
 	if err != nil {
 		return "", nil, apiError(422, "%w", err)
 	}
+	if err := leaseAnchor(tx, provider.Str(in, "region"), prefix(home), id); err != nil {
+		return "", nil, err
+	}
 	public, err := tx.LeasePublic(dropletPool, id)
 	if err != nil {
 		return "", nil, apiError(422, "%w", err)
@@ -176,7 +180,7 @@ func machine(s *cloud.State, o *cloud.Object) (vm.Machine, error) {
 	}
 	return vm.Machine{
 		ID: o.ID, Name: s.MachineName(o, o.Name()), Cloud: "digitalocean", NetworkID: provider.Str(o.Props, "vpcUuid"),
-		PrivateIP: address(o, "ipv4AddressPrivate"), PublicIP: address(o, "ipv4Address"),
+		PrivateIP: address(o, "ipv4AddressPrivate"), PublicIP: address(o, "ipv4Address"), Anchor: anchor(s, o),
 		UserData: provider.Str(o.Props, "userData"), MetaData: cloud.MetaData(o.ID, o.Name(), keys),
 		VendorData: cloud.CloudConfig(map[string]any{"disable_root": false, "ssh_pwauth": false, "users": []any{}}),
 	}, nil

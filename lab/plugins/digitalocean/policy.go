@@ -24,7 +24,9 @@ func policies(_ *cloud.Cloud, s *cloud.State) map[string]vm.Policy {
 			p.Addresses = append(p.Addresses, vm.PublicAddress{Public: own, Private: private, OnNIC: true})
 			for _, a := range s.All(typeAssignment) {
 				if dropletOf(a.Props, "dropletId") == o.ID {
-					p.Addresses = append(p.Addresses, vm.PublicAddress{Public: address(a, "ipAddress"), Private: private})
+					p.Addresses = append(p.Addresses, vm.PublicAddress{
+						Public: address(a, "ipAddress"), Private: private, Anchor: anchor(s, o).Addr(),
+					})
 				}
 			}
 			p.Machines = append(p.Machines, machinePolicy(s, o, own, private))

@@ -33,7 +33,7 @@ func TestCheck(t *testing.T) {
 		"network":                   {typeNetwork, m{"autoCreateSubnetworks": false}, ""},
 		"network's name":            {typeNetwork, m{"autoCreateSubnetworks": false, "name": "America"}, "doesn't match regexp"},
 		"network in auto mode":      {typeNetwork, m{}, "the lab doesn't simulate networks in auto mode"},
-		"network's mtu":             {typeNetwork, m{"autoCreateSubnetworks": false, "mtu": 9000}, "must be between 1300 and 8896"},
+		"network's mtu":             {typeNetwork, m{"autoCreateSubnetworks": false, "mtu": 1500}, "the lab doesn't simulate"},
 		"subnet's range":            {typeSubnetwork, m{"network": "n", "ipCidrRange": "10.0.0.1/24"}, "must be a CIDR address range"},
 		"subnet's region":           {typeSubnetwork, m{"network": "n", "ipCidrRange": "10.0.0.0/24", "region": "oregon"}, "doesn't match regexp"},
 		"firewall":                  {typeFirewall, rule(nil), ""},

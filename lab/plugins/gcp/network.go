@@ -11,12 +11,16 @@ import (
 	"hybrid/lab/vm"
 )
 
+// defaultMTU is that of networks which don't say otherwise, in bytes (see
+// https://cloud.google.com/vpc/docs/mtu). All of the lab's have it.
+const defaultMTU = 1460
+
 func network() *cloud.Type {
 	return &cloud.Type{
 		Schema: provider.Schema{
 			Args: compute.NetworkArgs{}, Outputs: compute.Network{}, Name: "name",
-			Supported: []string{"autoCreateSubnetworks", "description", "mtu", "name", "project", "routingMode"},
-			ForceNew:  []string{"autoCreateSubnetworks", "description", "mtu", "name", "project"},
+			Supported: []string{"autoCreateSubnetworks", "description", "name", "project", "routingMode"},
+			ForceNew:  []string{"autoCreateSubnetworks", "description", "name", "project"},
 			Computed:  []string{"internalIpv6Range", "mtu", "project", "routingMode"},
 			Defaults: map[string]any{
 				"deleteDefaultRoutesOnCreate": false, "networkFirewallPolicyEnforcementOrder": "AFTER_CLASSIC_FIREWALL",
@@ -24,9 +28,6 @@ func network() *cloud.Type {
 		},
 		Check: func(_ *provider.Call, in props) failures {
 			f := append(checkCommon(in), oneOf(in, "routingMode", "REGIONAL", "GLOBAL")...)
-			if provider.Known(in, "mtu") && (provider.Int(in, "mtu", 0) < 1300 || provider.Int(in, "mtu", 0) > 8896) {
-				f = append(f, provider.Failure("mtu", "invalid value for field 'resource.mtu': must be between 1300 and 8896"))
-			}
 			if provider.Bool(in, "autoCreateSubnetworks", true) { // the vendor's default is true
 				f = append(f, provider.Failure("autoCreateSubnetworks", "the lab doesn't simulate networks in auto mode: set it to false"))
 			}
@@ -39,7 +40,7 @@ func network() *cloud.Type {
 			}
 			id := fmt.Sprintf("projects/%s/global/networks/%s", project, provider.Str(in, "name"))
 			return id, provider.Merge(provider.From(map[string]any{
-				"mtu": 1460, "routingMode": "REGIONAL", "project": project, "selfLink": api + id, "gatewayIpv4": "",
+				"mtu": defaultMTU, "routingMode": "REGIONAL", "project": project, "selfLink": api + id, "gatewayIpv4": "",
 				"internalIpv6Range": "", "numericId": fmt.Sprint(tx.NewNumber(1_000_000)),
 			}), in), place(tx, typeNetwork, id)
 		},
@@ -79,7 +80,7 @@ func subnetwork() *cloud.Type {
 			return provider.Merge(all, props{"network": o.Props["network"], "project": o.Props["project"], "region": o.Props["region"]}), nil
 		},
 		Network: func(o *cloud.Object) vm.Network {
-			return vm.Network{ID: o.ID, Cloud: "gcp", Name: o.Name(), CIDR: prefix(o)}
+			return vm.Network{ID: o.ID, Cloud: "gcp", Name: o.Name(), CIDR: prefix(o), MTU: defaultMTU}
 		},
 	}
 }

@@ -16,7 +16,7 @@ import (
 // The two clouds of the test: one translates addresses, the other doesn't.
 var (
 	translated = vm.Network{ID: "subnet-a", Cloud: "aws", Name: "a", CIDR: prefix("10.20.0.0/16")}
-	direct     = vm.Network{ID: "subnet-d", Cloud: "digitalocean", Name: "d", CIDR: prefix("10.10.0.0/20")}
+	direct     = vm.Network{ID: "subnet-d", Cloud: "digitalocean", Name: "d", CIDR: prefix("10.10.0.0/20"), MTU: 1460}
 )
 
 const (
@@ -25,6 +25,8 @@ const (
 	dPublic  = "198.18.32.11"
 	ePublic  = "198.18.32.12"
 	reserved = "198.18.48.11" // of d
+	dAnchor  = "10.16.0.5"
+	eAnchor  = "10.16.0.6"
 )
 
 // Every machine answers on these ports with the caller's address as it sees it.
@@ -71,8 +73,8 @@ func TestNetworks(t *testing.T) {
 	a := l.Machine(vm.Machine{Name: "a", Cloud: "aws", NetworkID: translated.ID, PrivateIP: addr("10.20.0.11")}, "")
 	b := l.Machine(vm.Machine{Name: "b", Cloud: "aws", NetworkID: translated.ID, PrivateIP: addr("10.20.0.12")}, "")
 	c := l.Machine(vm.Machine{Name: "c", Cloud: "aws", NetworkID: translated.ID, PrivateIP: addr("10.20.7.13")}, "")
-	d := l.Machine(vm.Machine{Name: "d", Cloud: "digitalocean", NetworkID: direct.ID, PrivateIP: addr("10.10.0.11"), PublicIP: addr(dPublic)}, "")
-	e := l.Machine(vm.Machine{Name: "e", Cloud: "digitalocean", NetworkID: direct.ID, PrivateIP: addr("10.10.0.12"), PublicIP: addr(ePublic)}, "")
+	d := l.Machine(vm.Machine{Name: "d", Cloud: "digitalocean", NetworkID: direct.ID, PrivateIP: addr("10.10.0.11"), PublicIP: addr(dPublic), Anchor: prefix(dAnchor + "/16")}, "")
+	e := l.Machine(vm.Machine{Name: "e", Cloud: "digitalocean", NetworkID: direct.ID, PrivateIP: addr("10.10.0.12"), PublicIP: addr(ePublic), Anchor: prefix(eAnchor + "/16")}, "")
 	x := l.Machine(vm.Machine{Name: "x", Cloud: "aws", NetworkID: translated.ID, PrivateIP: addr("10.20.0.99")}, "") // has no policy
 	l.Mark("machines")
 	l.must(l.ApplyPolicy(ctx, translated.ID, policy(translated, []vm.PublicAddress{
@@ -80,7 +82,7 @@ func TestNetworks(t *testing.T) {
 	}, a, b, c)))
 	l.must(l.ApplyPolicy(ctx, direct.ID, policy(direct, []vm.PublicAddress{
 		{Public: d.PublicIP, Private: d.PrivateIP, OnNIC: true}, {Public: e.PublicIP, Private: e.PrivateIP, OnNIC: true},
-		{Public: addr(reserved), Private: d.PrivateIP},
+		{Public: addr(reserved), Private: d.PrivateIP, Anchor: addr(dAnchor)},
 	}, d, e)))
 	l.Mark("policies")
 	for _, m := range []vm.Machine{a, b, c, d, e, x} {
@@ -121,6 +123,8 @@ func TestNetworks(t *testing.T) {
 			{"droplets, public, closed port", e, dPublic, fromNeighbors, ""},
 			{"droplets, reserved", e, reserved, fromPublic, ePublic},
 			{"droplet to its own reserved address", d, reserved, fromPublic, reserved},
+			{"droplets, by anchor", e, dAnchor, fromAll, ""},
+			{"droplets, by an anchor without a reserved address", d, eAnchor, fromAll, ""},
 			{"droplet to its own address", d, dPublic, fromNobody, dPublic},
 		} {
 			got, err := l.call(test.from, test.to, test.port)
@@ -157,6 +161,26 @@ func TestNetworks(t *testing.T) {
 		out, err := l.Exec(a, "ping -c 2 -i 0.2 10.20.0.12")
 		if err != nil || !strings.Contains(out, "ttl=63") || strings.Contains(strings.ToLower(out), "redirect") {
 			t.Errorf("ping: %v: want replies with ttl=63 and no redirect:\n%s", err, out)
+		}
+	})
+	t.Run("anchors", func(t *testing.T) {
+		out, err := l.Exec(d, "ip -4 -o address show dev eth0; ip route get 10.16.200.200")
+		for _, want := range []string{"inet " + dAnchor + "/16", "10.16.200.200 via 10.10.0.1 dev eth0 src " + dAnchor} {
+			if err != nil || !strings.Contains(out, want) {
+				t.Errorf("found %v, %s, want %s", err, out, want)
+			}
+		}
+	})
+	t.Run("packets have the size of the network", func(t *testing.T) {
+		for m, want := range map[vm.Machine]string{a: "1500", d: "1460"} {
+			if out, err := l.Exec(m, "cat /sys/class/net/eth0/mtu"); err != nil || out != want {
+				t.Errorf("%s: found %q, %v, want %s", m.Name, out, err, want)
+			}
+		}
+		for size, passes := range map[string]bool{"1432": true, "1433": false} { // and 28 bytes of headers
+			if out, err := l.Exec(e, "ping -c 1 -W 2 -M do -s "+size+" 10.10.0.11"); (err == nil) != passes {
+				t.Errorf("ping with %s bytes: got %v, want passing %v:\n%s", size, err, passes, out)
+			}
 		}
 	})
 	t.Run("machines differ", func(t *testing.T) {
@@ -196,7 +220,7 @@ func TestNetworks(t *testing.T) {
 	t.Run("a reserved address that moves takes its connections along", func(t *testing.T) {
 		l.must(l.ApplyPolicy(ctx, direct.ID, policy(direct, []vm.PublicAddress{
 			{Public: d.PublicIP, Private: d.PrivateIP, OnNIC: true}, {Public: e.PublicIP, Private: e.PrivateIP, OnNIC: true},
-			{Public: addr(reserved), Private: e.PrivateIP},
+			{Public: addr(reserved), Private: e.PrivateIP, Anchor: addr(eAnchor)},
 		}, d, e)))
 		out, err := l.SSH("root", addr(reserved), "hostname")
 		if err != nil || out != "e" {
