@@ -16,7 +16,7 @@ var scripts embed.FS
 
 // bootstrap turns machines into a Kubernetes cluster by remote commands.
 //
-// Per machine: first-contact → prepare. Then on the control plane init →
+// Per machine: first-contact → prepare, and on DigitalOcean addresses. Then on the control plane init →
 // admin-conf, and for each worker token (on the control plane) → join (on the
 // worker). Last, member waits for each node to be Ready and, for workers, takes
 // it out of the cluster when it is deleted.
@@ -107,6 +107,11 @@ func (b *bootstrap) prepare(n *Node) (*host, error) {
 		return nil, err
 	}
 	n.hostKey = contact.Stdout
+	if n.PrivateAddress == (pulumi.StringOutput{}) {
+		if err := b.addresses(h, contact); err != nil {
+			return nil, err
+		}
+	}
 	h.prepared, err = b.run(h, step{
 		script: "prepare", after: pulumi.StringArray{id(contact)}, timeout: "45m",
 		params: pulumi.StringMap{

@@ -29,7 +29,8 @@ type Node struct {
 	Name string
 	// PublicAddress is static: others reach the node here.
 	PublicAddress pulumi.StringOutput
-	// PrivateAddress is the node's address in its cluster's network.
+	// PrivateAddress is the node's address in its cluster's network. Where a cloud
+	// leaves this one and the next unset, the machine is asked for them.
 	PrivateAddress pulumi.StringOutput
 	// EgressAddress is where the node's connections seem to come from.
 	EgressAddress pulumi.StringOutput
@@ -169,6 +170,11 @@ func (c *Cluster) provision(s *site, cl cloud) error {
 		n, err := cl.machine(node, machineType)
 		if err != nil {
 			return err
+		}
+		n.PublicAddress = known(node, "public", n.PublicAddress)
+		if n.PrivateAddress != (pulumi.StringOutput{}) {
+			n.PrivateAddress = known(node, "private", n.PrivateAddress)
+			n.EgressAddress = known(node, "egress", n.EgressAddress)
 		}
 		c.Nodes = append(c.Nodes, n)
 	}

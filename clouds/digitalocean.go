@@ -146,12 +146,11 @@ func (d *digitalOcean) machine(node, machineType string) (*Node, error) {
 		DropletId: vm.ID().ToStringOutput().ApplyT(strconv.Atoi).(pulumi.IntOutput),
 		// Created before its predecessor is deleted, it would lose the address.
 	}, d.opts(pulumi.DeleteBeforeReplace(true))...)
+	// A reserved address is for inbound connections only. The others are the droplet's
+	// own: it is asked for them itself.
 	return &Node{
-		Name:           node,
-		PublicAddress:  ip,
-		PrivateAddress: vm.Ipv4AddressPrivate,
-		// A reserved address is for inbound connections only.
-		EgressAddress: vm.Ipv4Address,
+		Name:          node,
+		PublicAddress: ip,
 		Machine:       vm.ID().ToStringOutput(),
 		attached:      attached,
 		user:          "root",

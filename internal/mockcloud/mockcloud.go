@@ -94,8 +94,9 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 		set("ipAddress", Address(a.Name))
 	case "digitalocean:index/droplet:Droplet":
 		id = "4711"
-		set("ipv4Address", Address(a.Name+"-egress"))
-		set("ipv4AddressPrivate", "10.10.0.2")
+		// Active before its networks are known, as it happens.
+		set("ipv4Address", "")
+		set("ipv4AddressPrivate", "")
 	case "aws:ec2/keyPair:KeyPair":
 		set("keyName", a.Name)
 	case "aws:ec2/eip:Eip":
@@ -122,6 +123,8 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 			set("stdout", "")
 		case strings.HasSuffix(a.Name, "-federation-credentials"):
 			set("stdout", "Q0E=\n"+MemberToken+"\n"+ImpersonatorToken+"\n")
+		case strings.HasSuffix(a.Name, "-addresses"):
+			set("stdout", Address(strings.TrimSuffix(a.Name, "-addresses")+"-egress")+" 10.10.0.2")
 		case strings.HasSuffix(a.Name, "-first-contact"):
 			set("stdout", "ssh-ed25519 HOST")
 		case strings.HasSuffix(a.Name, "-admin-conf"):

@@ -1,0 +1,21 @@
+# Prints the addresses that this machine carries itself: the one that its connections
+# come from, and the one in its cluster's network.
+#
+# NETWORK  range of the cluster's network
+main() {
+	tries=60
+	until own=$(own) && [ -n "$own" ] && private=$(private) && [ -n "$private" ]; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || die "expected an address on the way to the internet and one in $NETWORK, found $(ip -4 -o address show 2>&1)"
+		sleep 1
+	done
+	printf '%s %s\n' "$own" "$private"
+}
+
+# own asks for the way to an address that stands for the internet (RFC 5737); nothing
+# is sent there.
+own() { ip -4 route get 192.0.2.1 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p'; }
+
+private() { ip -4 -o address show to "$NETWORK" 2>/dev/null | sed -n 's/.* inet \([0-9.]*\).*/\1/p' | head -n 1; }
+
+main "$@" </dev/null
