@@ -27,7 +27,7 @@ var three = mockclusters.Three
 func (w world) make(t *testing.T) *mockcloud.Record {
 	t.Helper()
 	r, err := mockcloud.Run(w.preview, nil, func(ctx *pulumi.Context) error {
-		args := &Args{Range: mockclusters.PodCIDR, Settings: Settings{Image: "example.org/weave-kube:1", MTU: 1376, InitContainer: true}}
+		args := &Args{Range: mockclusters.PodCIDR, Settings: Settings{Image: "example.org/weave-kube:1", MTU: DefaultSettings().MTU, InitContainer: true}}
 		made, err := mockclusters.New(ctx, w.workers)
 		if err != nil {
 			return err

@@ -48,7 +48,7 @@ func TestPeerSettings(t *testing.T) {
 		peer := named(daemonSet(t, r, cluster)["containers"], Container)
 		for _, c := range []struct{ name, value, why string }{
 			{"IPALLOC_RANGE", "10.32.0.0/12", "all clusters allocate from one range"},
-			{"WEAVE_MTU", "1376", "larger packets don't fit into Google's networks"},
+			{"WEAVE_MTU", "1374", "larger packets don't fit into Google's networks"},
 			{"WEAVE_NO_FASTDP", "1", "without the kernel's openvswitch a restarted peer dies, and encrypted it needs IP protocol 50"},
 			{"EXPECT_NPC", "0", "the policy controller would cut off the pods of other clusters"},
 			{"NO_MASQ_LOCAL", "1", "a database must see which pod its client is"},

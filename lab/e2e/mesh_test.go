@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"net"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,8 +43,31 @@ func meshUp(l *lab) {
 	if err := l.meshed(want); err != nil {
 		l.Error(err)
 	}
+	fits(l)
 	l.allReady(want)
 	noChanges(l)
+}
+
+// fits checks that the pods' packets, with all headers, fit into those of every network
+// on their way: otherwise each would be sent as two.
+func fits(l *lab) {
+	for _, node := range slices.Concat(slices.Collect(maps.Values(want))...) {
+		out := l.run(node, "cat /sys/class/net/weave/mtu; curl -s -m 5 http://127.0.0.1:6784/status/connections")
+		mtu, connections, _ := strings.Cut(out, "\n")
+		pods, err := strconv.Atoi(mtu)
+		if err != nil {
+			l.Fatalf("%s: the size of packets: %v", node, err)
+		}
+		sizes := regexp.MustCompile(` mtu=([0-9]+)`).FindAllStringSubmatch(connections, -1)
+		if len(sizes) != 5 {
+			l.Errorf("%s: want the sizes of packets of 5 connections, found:\n%s", node, connections)
+		}
+		for _, size := range sizes {
+			if n, _ := strconv.Atoi(size[1]); n < pods {
+				l.Errorf("%s: pods send %d bytes, and a connection takes %d", node, pods, n)
+			}
+		}
+	}
 }
 
 // payload is what goes through the mesh: 100 MB of a text that a capture would
