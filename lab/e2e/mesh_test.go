@@ -58,7 +58,7 @@ func fits(l *lab) {
 		if err != nil {
 			l.Fatalf("%s: the size of packets: %v", node, err)
 		}
-		sizes := regexp.MustCompile(` mtu=([0-9]+)`).FindAllStringSubmatch(connections, -1)
+		sizes := regexp.MustCompile(`mtu=([0-9]+)`).FindAllStringSubmatch(connections, -1)
 		if len(sizes) != 5 {
 			l.Errorf("%s: want the sizes of packets of 5 connections, found:\n%s", node, connections)
 		}
