@@ -129,7 +129,7 @@ e2e: prepare ## the tests in the lab alone
 	cd lab && go test -count=1 -p 1 -timeout 80m -v ./vm/dockertest ./e2e
 
 # Everything, for some hours: with outages of five minutes, ten promotions, and what
-# takes minutes to be made anew.
+# takes minutes to create.
 .PHONY: e2e-long
 e2e-long: prepare ## the tests in the lab with all that takes longer: long outages, lost clusters, ten promotions
 	cd lab && HYBRID_E2E_LONG=1 go test -count=1 -timeout 300m -v ./e2e

@@ -27,7 +27,7 @@ func script(name, timeout string, params pulumi.StringMap, triggers ...pulumi.In
 // something to join. When it goes, the cluster's peers have ended, and their
 // addresses go back to the ring.
 func (x *member) admission(host *member) (pulumi.Resource, error) {
-	// Without a trigger: a host that is made anew has another host key, which runs
+	// Without a trigger: a host that is created again has another host key, which runs
 	// this again and replaces nothing of this cluster.
 	s, err := script("admission", "15m", pulumi.StringMap{"CLUSTER": pulumi.String(x.cluster.Name)})
 	if err != nil {
@@ -36,7 +36,7 @@ func (x *member) admission(host *member) (pulumi.Resource, error) {
 	s.Leaves = true
 	return x.args.Host.Run(x.ctx, x.named("mesh-admission"), x.args.Host.ControlPlane(), s,
 		pulumi.Parent(x.mesh), pulumi.DependsOn([]pulumi.Resource{host.daemonSet}),
-		// Nobody is left to give addresses to.
+		// No peer is left to give addresses to.
 		pulumi.DeletedWith(x.args.Host.Identity))
 }
 

@@ -48,7 +48,7 @@ func (x *member) weave(needs []pulumi.Resource) (err error) {
 				Metadata: metav1.ObjectMetaArgs{
 					Labels: labels,
 					// A peer reads the password when it starts, so a new one must
-					// start it anew. A hash here could be used to guess passwords.
+					// restart it. A hash here could be used to guess passwords.
 					Annotations: pulumi.StringMap{"hybrid/password-version": x.secretVersion},
 				},
 				Spec: corev1.PodSpecArgs{
@@ -104,7 +104,7 @@ func (x *member) peer() corev1.ContainerArgs {
 		},
 		// Weave Net asks for this node's own address once, when it starts. When it
 		// couldn't have one then, since who was to give it had just gone, it must
-		// start anew; but not while the ring itself isn't there yet.
+		// be restarted; but not while the ring itself isn't there yet.
 		LivenessProbe: corev1.ProbeArgs{
 			Exec:          corev1.ExecActionArgs{Command: shell(addressed)},
 			PeriodSeconds: pulumi.Int(15), TimeoutSeconds: pulumi.Int(10), FailureThreshold: pulumi.Int(2),
@@ -128,7 +128,7 @@ func (x *member) environment() []variable {
 		{"EXPECT_NPC", "0"},
 		// Services see the addresses of the pods that call them.
 		{"NO_MASQ_LOCAL", "1"},
-		// Nobody is told that this runs here.
+		// Weave Net doesn't tell its makers that it runs here.
 		{"CHECKPOINT_DISABLE", "1"},
 		// kube-proxy's choice on today's systems, and rules of both kinds don't
 		// see each other.

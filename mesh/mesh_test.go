@@ -68,7 +68,7 @@ func TestPreviewAndUpMakeTheSame(t *testing.T) {
 	alone.Find(t, "america-mesh")
 	for k := range alone.Made {
 		if strings.Contains(k, "admission") {
-			t.Errorf("%s: there is nobody to admit", k)
+			t.Errorf("%s: there is no cluster to admit", k)
 		}
 	}
 }

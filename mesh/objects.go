@@ -80,7 +80,7 @@ func version(v pulumi.StringPtrOutput) pulumi.StringOutput {
 //
 // The others meet all of the host's nodes: with one, its loss would be the loss of
 // the meeting point. The host's nodes are told of all others for the day when the
-// host is made anew, see launch.sh.
+// host is created again, see launch.sh.
 func (x *member) settings() pulumi.StringMapInput {
 	init, clusters := "observer", []*clouds.Cluster{x.args.Host}
 	if x.host() {

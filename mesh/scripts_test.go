@@ -188,7 +188,7 @@ func TestUpDoesNotWaitForPasswords(t *testing.T) {
 	}
 }
 
-// A machine that has been replaced was another peer, whose addresses nobody else
+// A machine that has been replaced was another peer, whose addresses no other peer
 // would ever ask for.
 func TestUpReclaims(t *testing.T) {
 	for reclaims, want := range map[string][]string{"yes": {"curl -sf -m 5 -X DELETE http://127.0.0.1:6784/peer/ce:00:00:00:00:01"}, "no": nil} {
@@ -201,7 +201,7 @@ func TestUpReclaims(t *testing.T) {
 		}
 		scripttest.Called(t, slices.DeleteFunc(calls, func(c string) bool { return !strings.Contains(c, "DELETE") }), want...)
 	}
-	// A peer that is away at that moment is no replaced one: nobody else has its name.
+	// A peer that is away at that moment is no replaced one: no other has its name.
 	m := node(t)
 	m.Program("curl", `cd `+m.Dir+`/weave; for url; do :; done
 case $url in */ipam) cat ipam; sed '/london-2/s/$/- unreachable!/' ipam >next && mv next ipam ;; *) cat ${url##*/} ;; esac`)

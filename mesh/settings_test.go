@@ -52,7 +52,7 @@ func TestPeerSettings(t *testing.T) {
 			{"WEAVE_NO_FASTDP", "1", "without the kernel's openvswitch a restarted peer dies, and encrypted it needs IP protocol 50"},
 			{"EXPECT_NPC", "0", "the policy controller would cut off the pods of other clusters"},
 			{"NO_MASQ_LOCAL", "1", "a database must see which pod its client is"},
-			{"CHECKPOINT_DISABLE", "1", "nobody is to be told that this runs here"},
+			{"CHECKPOINT_DISABLE", "1", "it mustn't tell its makers that it runs here"},
 			{"IPTABLES_BACKEND", "nft", "rules of the other backend are not seen by kube-proxy's"},
 			{"INIT_CONTAINER", "true", "launch.sh must not install a second time"},
 		} {
@@ -79,7 +79,7 @@ func TestRingSettings(t *testing.T) {
 	r := world{workers: map[string]int{"london": 1, "america": 2}}.make(t)
 	for cluster, want := range map[string]map[resource.PropertyKey]string{
 		// A lone peer must not seed: a majority of all three must be there.
-		// It meets the others when it is made anew: then it must not seed again.
+		// It meets the others when it is created again: then it must not seed again.
 		"america": {"ipalloc-init": "consensus=3", "meeting-points": "192.0.108.1 london-1\n192.0.108.2 london-2\n"},
 		// Never seeds; and all of the host's nodes, by public address.
 		"london": {"ipalloc-init": "observer", "meeting-points": "192.0.97.1 america-1\n192.0.97.2 america-2\n192.0.97.3 america-3\n"},
@@ -133,7 +133,7 @@ func TestPods(t *testing.T) {
 			t.Errorf("%s: the peer can't make its bridge", cluster)
 		}
 		if alive := plain(object(resource.NewProperty(peer), "livenessProbe", "exec")); !strings.Contains(alive, "ip -4 addr show dev weave") {
-			t.Errorf("%s: liveness %s: want a peer that has no address started anew", cluster, alive)
+			t.Errorf("%s: liveness %s: want a peer that has no address restarted", cluster, alive)
 		}
 		installer := named(spec["initContainers"], "weave-init")
 		if got := plain(resource.PropertyMap{"c": installer["command"]}); !strings.Contains(got, "/home/weave/init.sh") ||

@@ -140,8 +140,8 @@ func TestProblems(t *testing.T) {
 		}, []string{
 			"mesh: all 8 links from america to 2 other clusters are down",
 			"mesh: 1 of 1 links within america are down",
-			"mesh: 1024 addresses belong to america-1 (7a:00:00:00:00:00), which nobody reaches",
-			"mesh: 1024 addresses belong to america-2 (7a:00:00:00:00:01), which nobody reaches",
+			"mesh: 1024 addresses belong to america-1 (7a:00:00:00:00:00), which no peer reaches",
+			"mesh: 1024 addresses belong to america-2 (7a:00:00:00:00:01), which no peer reaches",
 			"federation: member america is not ready: cluster is not reachable",
 		}},
 		{"no exec", func(c *fakecloud.Cloud) {

@@ -143,7 +143,7 @@ func (p *painter) meshProblems() {
 	}
 	i := slices.IndexFunc(m.Peers, func(peer MeshPeer) bool { return peer.Answers })
 	for _, l := range m.Lost {
-		p.problem(fmt.Sprintf("mesh: %d addresses belong to %s (%s), which nobody reaches", l.Addresses, l.Node, l.Name),
+		p.problem(fmt.Sprintf("mesh: %d addresses belong to %s (%s), which no peer reaches", l.Addresses, l.Node, l.Name),
 			p.weaveCommand(m.Peers[i].Cluster, "/status/ipam"))
 	}
 }

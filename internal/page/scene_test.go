@@ -18,7 +18,7 @@ import (
 	"hybrid/internal/observe"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
 // look makes a snapshot of a made-up cloud after a change.
 func look(t testing.TB, clusters, nodes int, change func(*fakecloud.Cloud)) *observe.Snapshot {

@@ -9,7 +9,7 @@ import (
 
 const notInstalled = "not installed"
 
-// dash is what there is to say of what nobody knows.
+// dash stands for what isn't known.
 const dash = "-"
 
 func (o *screen) clusters(all []observe.Cluster) {
@@ -67,7 +67,7 @@ func (o *screen) mesh(m *observe.Mesh) {
 		o.shares(m)
 	}
 	for _, l := range m.Lost {
-		o.printf("  %s\n", o.paint(red, fmt.Sprintf("%d addresses belong to %s (%s), which nobody reaches", l.Addresses, l.Node, l.Name)))
+		o.printf("  %s\n", o.paint(red, fmt.Sprintf("%d addresses belong to %s (%s), which no peer reaches", l.Addresses, l.Node, l.Name)))
 	}
 }
 

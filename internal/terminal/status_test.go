@@ -17,7 +17,7 @@ import (
 	"hybrid/internal/observe"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
 // look makes a snapshot of a made-up cloud after a change.
 func look(t *testing.T, clusters, nodes int, change func(*fakecloud.Cloud)) *observe.Snapshot {

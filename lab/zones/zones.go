@@ -37,7 +37,7 @@ type Record struct {
 }
 
 // world is the zone that has all others in it, and nothing else: the lab's internet
-// has no names but those of its own zones, and asks nobody for more.
+// has no names but those of its own zones, and asks no other server.
 var world = Zone{Domain: ".", NameServers: []string{"ns.lab.invalid."}}
 
 // Ensure makes the folder, with no zones but the world, unless it is there.
@@ -98,8 +98,8 @@ func write(dir string, z Zone) error {
 }
 
 // render writes the master file. The name server loads it again when the serial is
-// another one. Nobody transfers the zone, so that need not be a higher one: it is
-// made from the contents, and nobody has to remember the last.
+// another one. The zone isn't transferred, so that need not be a higher one: it is
+// made from the contents, and the last one need not be remembered.
 func (z Zone) render() string {
 	var records strings.Builder
 	for _, n := range z.NameServers {

@@ -46,7 +46,7 @@ func TestWrite(t *testing.T) {
 	if got := files(t, dir); !slices.Equal(got, []string{"db-."}) {
 		t.Errorf("an empty world is in %q", got)
 	}
-	// Somebody else is writing.
+	// Another process is writing.
 	if err := os.WriteFile(filepath.Join(dir, ".new-1"), []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 
 const inside = "PCAP_TEST_NAMESPACE"
 
-// TestMain runs the tests in a network namespace of their own: nobody else sends
+// TestMain runs the tests in a network namespace of their own: no other program sends
 // anything there, and users may capture there who may not elsewhere.
 func TestMain(m *testing.M) {
 	if os.Getenv(inside) != "" {
@@ -149,7 +149,7 @@ func TestAWriterReceivesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s, err := writer.Stats(); err != nil || *s != (Stats{}) {
-		t.Errorf("got %+v, %v; want no frames: nobody would ever read them", s, err)
+		t.Errorf("got %+v, %v; want no frames: they would never be read", s, err)
 	}
 }
 
