@@ -17,7 +17,7 @@ import (
 // after the droplets' own. A second cluster is in the same region. `make e2e-long` runs it.
 func TestDroplets(t *testing.T) {
 	t.Setenv(digitalocean.QuirksVariable, digitalocean.LateAddresses+","+digitalocean.ReservedFirst)
-	l := open(t)
+	l := openLong(t)
 	nodes := map[string][]string{"london": {"london-1", "london-2"}, "dublin": {"dublin-1", "dublin-2"}, "frankfurt": {"frankfurt-1", "frankfurt-2"}}
 	config := l.config(func(settings map[string]any) {
 		cluster := func(name, cloud, region, network, services string, workers int) map[string]any {
