@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,7 +19,8 @@ const SynRetries = "net.ipv4.tcp_syn_retries"
 // KubeadmOverrides are merged over the documents that kubeadm is given, for
 // machines or wishes that the generated ones don't suit. Maps are merged key by
 // key. Lists are appended to; items of lists of {name, value} replace the item
-// of the same name. Any other value replaces the generated one.
+// of the same name. Any other value replaces the generated one. An empty key changes
+// nothing.
 //
 // See https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/
 // for the fields.
@@ -53,19 +55,25 @@ var ours = map[string]string{
 	"localAPIEndpoint":           "leave it out: firewalls and kubeconfigs name the API's address and port",
 	"certificatesDir":            "leave it out: certificates are renewed where kubeadm puts them",
 	"discovery":                  "leave it out: every join has a token of its own",
+	"controlPlane":               "leave it out: a cluster has one control plane",
+	"dryRun":                     "leave it out: pulumi preview shows what would be done",
 	"nodeRegistration.name":      "leave it out: nodes are named after their machines",
 	"nodeRegistration.criSocket": "leave it out: machines are prepared with containerd",
 }
 
-// Problems says what the overrides must not set, one line for each.
+// Problems says what the overrides must not set, and what doesn't fit into the
+// documents, one line for each.
 func (k *KubeadmOverrides) Problems() []string {
 	var out []string
 	for document, values := range k.byName() {
+		known := maps.Clone(fields()[document].(map[string]any))
+		known["apiVersion"], known["kind"] = "any", "any" // see ours
 		for path, advice := range ours {
 			if has(values, strings.Split(path, ".")) {
 				out = append(out, fmt.Sprintf("%s sets %s: %s", document, path, advice))
 			}
 		}
+		out = append(out, misfitsOf(document, values, known)...)
 	}
 	slices.Sort(out)
 	return out
@@ -213,6 +221,9 @@ func render(documents ...document) (string, error) {
 func merged(base, over document) document {
 	out := maps.Clone(base)
 	for k, v := range over {
+		if v == nil {
+			continue
+		}
 		switch old := out[k].(type) {
 		case document:
 			if m, ok := v.(document); ok {
@@ -248,5 +259,5 @@ func sameItem(a, b any) bool {
 	if ok && ok2 {
 		return x["name"] != nil && x["name"] == y["name"]
 	}
-	return !ok && !ok2 && a == b
+	return !ok && !ok2 && reflect.DeepEqual(a, b)
 }

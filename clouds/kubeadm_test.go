@@ -1,11 +1,17 @@
 package clouds
 
 import (
+	"errors"
 	"flag"
+	"io"
 	"os"
 	"reflect"
 	"strings"
 	"testing"
+
+	"hybrid/internal/settings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")
@@ -104,10 +110,153 @@ func TestOverridesOfOurFields(t *testing.T) {
 	if got != want {
 		t.Errorf("found:\n%s\nwant:\n%s", got, want)
 	}
-	// What is no object has no such field.
-	none := KubeadmOverrides{JoinConfiguration: document{"nodeRegistration": "x"}}
-	if got := none.Problems(); got != nil {
-		t.Errorf("found %v, want nothing", got)
+}
+
+// read reads overrides as a stack has them.
+func read(t *testing.T, text string) KubeadmOverrides {
+	t.Helper()
+	var p settings.Problems
+	var k KubeadmOverrides
+	settings.Object([]byte(text), "hybrid:kubeadm", &k, &p)
+	if p.Err() != nil {
+		t.Fatal(text, p.Err())
+	}
+	return k
+}
+
+// An empty key changes nothing, however deep it is.
+func TestEmptyOverrides(t *testing.T) {
+	documents := func(a *ClusterArgs) string {
+		init, err := initDocuments("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		join, err := joinDocument(a, "frankfurt-2", "10.10.0.3", ticket{"10.10.0.2:6443", token, caHash})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return init + join + strings.Join(certificateNames("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1"), " ")
+	}
+	want := documents(args(AWS))
+	for _, text := range []string{
+		`{"clusterConfiguration": null}`,
+		`{"clusterConfiguration": {"apiServer": null}}`,
+		`{"clusterConfiguration": {"apiServer": {"certSANs": null}}}`,
+		`{"clusterConfiguration": {"apiServer": {"certSANs": []}}}`,
+		`{"clusterConfiguration": {"apiServer": {"certSANs": [null]}, "networking": null}}`,
+		`{"initConfiguration": {"nodeRegistration": null}}`,
+		`{"initConfiguration": {"nodeRegistration": {"kubeletExtraArgs": null, "name": null}}, "joinConfiguration": {"nodeRegistration": {"kubeletExtraArgs": [null]}}}`,
+		`{"joinConfiguration": {"nodeRegistration": null, "discovery": null, "timeouts": {"discovery": null}}}`,
+		`{"kubeletConfiguration": {"cgroupDriver": null, "allowedUnsafeSysctls": null}, "kubeProxyConfiguration": {}}`,
+	} {
+		a := args(AWS)
+		a.Kubeadm = read(t, text)
+		if got := documents(a); got != want || a.Kubeadm.Problems() != nil {
+			t.Errorf("%s: found %s, %v", text, got, a.Kubeadm.Problems())
+		}
+	}
+	a := args(AWS)
+	a.Kubeadm.ClusterConfiguration = document{"apiServer": nil}
+	if got := documents(a); got != want {
+		t.Errorf("nil: found %s", got)
+	}
+}
+
+// What kubeadm would refuse, or ignore, when the machines are there.
+func TestMisfits(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"clusterConfiguration": {"apiServer": {"certSANs": [["a.example.org"], ["b.example.org"]]}}}`: "clusterConfiguration.apiServer.certSANs, item 1: expected a string, in quotes if it looks like something else, found a list\n" +
+			"clusterConfiguration.apiServer.certSANs, item 2: expected a string, in quotes if it looks like something else, found a list",
+		`{"clusterConfiguration": {"apiServer": {"certSANs": "a.example.org"}}}`:                       `clusterConfiguration.apiServer.certSANs: expected a list, found "a.example.org"`,
+		`{"clusterConfiguration": {"apiServer": {"certSANs": {"a": "b"}}}}`:                            "clusterConfiguration.apiServer.certSANs: expected a list, found an object",
+		`{"clusterConfiguration": {"apiServer": []}}`:                                                  "clusterConfiguration.apiServer: expected an object, found a list",
+		`{"clusterConfiguration": {"etcd": {"local": {"serverCertSANs": [1]}}}}`:                       "clusterConfiguration.etcd.local.serverCertSANs, item 1: expected a string, in quotes if it looks like something else, found 1",
+		`{"clusterConfiguration": {"apiserver": {}}}`:                                                  `clusterConfiguration: unknown key "apiserver": expected apiServer or another of`,
+		`{"clusterConfiguration": {"featureGates": {"A": "true"}}}`:                                    `clusterConfiguration.featureGates.A: expected true or false, without quotes, found "true"`,
+		`{"clusterConfiguration": {"etcd": {"local": {"extraArgs": [{"name": "a", "value": true}]}}}}`: "clusterConfiguration.etcd.local.extraArgs, item 1.value: expected a string, in quotes if it looks like something else, found true",
+		`{"clusterConfiguration": {"etcd": {"local": {"extraArgs": [{"value": "a"}]}}}}`:               "clusterConfiguration.etcd.local.extraArgs, item 1: name missing",
+		`{"clusterConfiguration": {"etcd": {"local": {"extraArgs": ["a=b"]}}}}`:                        `clusterConfiguration.etcd.local.extraArgs, item 1: expected an object, found "a=b"`,
+		`{"clusterConfiguration": {"scheduler": {"extraArgs": {"v": "4"}}}}`:                           `clusterConfiguration.scheduler.extraArgs: expected a list, found an object as of v1beta3: write [{name: v, value: "4"}] and so on`,
+		`{"initConfiguration": {"nodeRegistration": {"kubeletExtraArgs": {"node-labels": "a=b"}}}}`:    `initConfiguration.nodeRegistration.kubeletExtraArgs: expected a list, found an object as of v1beta3: write [{name: node-labels, value: "a=b"}] and so on`,
+		`{"initConfiguration": {"nodeRegistration": {"ignorePreflightErrors": "Swap"}}}`:               `initConfiguration.nodeRegistration.ignorePreflightErrors: expected a list, found "Swap"`,
+		`{"initConfiguration": {"skipPhases": {}}}`:                                                    "initConfiguration.skipPhases: expected a list, found an object",
+		`{"joinConfiguration": {"nodeRegistration": "x"}}`:                                             `joinConfiguration.nodeRegistration: expected an object, found "x"`,
+		`{"joinConfiguration": {"nodeRegistration": {"taints": ["a"]}}}`:                               `joinConfiguration.nodeRegistration.taints, item 1: expected an object, found "a"`,
+		`{"joinConfiguration": {"controlPlane": {}}}`:                                                  "joinConfiguration sets controlPlane: leave it out",
+		`{"joinConfiguration": {"timeouts": {"discovery": 120}}}`:                                      "joinConfiguration.timeouts.discovery: expected a string, in quotes if it looks like something else, found 120",
+		`{"kubeletConfiguration": {"cgroupDriver": ["systemd"]}}`:                                      "kubeletConfiguration.cgroupDriver: expected a string, in quotes if it looks like something else, found a list",
+		`{"kubeletConfiguration": {"allowedUnsafeSysctls": "net.a"}}`:                                  `kubeletConfiguration.allowedUnsafeSysctls: expected a list, found "net.a"`,
+		`{"kubeletConfiguration": {"evictionHard": {"memory.available": 100}}}`:                        "kubeletConfiguration.evictionHard.memory.available: expected a string, in quotes if it looks like something else, found 100",
+		`{"kubeletConfiguration": {"maxPods": "110"}}`:                                                 `kubeletConfiguration.maxPods: expected a whole number, without quotes, found "110"`,
+		`{"kubeletConfiguration": {"memoryThrottlingFactor": "0.9"}}`:                                  `kubeletConfiguration.memoryThrottlingFactor: expected a number, without quotes, found "0.9"`,
+		`{"kubeProxyConfiguration": {"conntrack": {"min": 1.5}}}`:                                      "kubeProxyConfiguration.conntrack.min: expected a whole number, without quotes, found 1.5",
+		`{"kubeProxyConfiguration": {"mod": "ipvs"}}`:                                                  `kubeProxyConfiguration: unknown key "mod": expected mode or another of`,
+	} {
+		k := read(t, text)
+		got := strings.Join(k.Problems(), "\n")
+		if !strings.Contains(got, want) {
+			t.Errorf("%s: found %q, want %q", text, got, want)
+		}
+		// Whatever it is, nothing panics.
+		a := args(AWS)
+		a.Kubeadm = k
+		initDocuments("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")
+		joinDocument(a, "frankfurt-2", "10.10.0.3", ticket{"10.10.0.2:6443", token, caHash})
+		certificateNames("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")
+	}
+}
+
+// The documents that the program writes fit, and every field's kind is known.
+func TestKubeadmFields(t *testing.T) {
+	var check func(path string, field any)
+	check = func(path string, field any) {
+		switch field := field.(type) {
+		case map[string]any:
+			for key, below := range field {
+				check(path+"."+key, below)
+			}
+		case []any:
+			if len(field) != 1 {
+				t.Errorf("%s has %d items, want one that stands for all", path, len(field))
+			}
+			check(path, field[0])
+		case string:
+			if _, ok := plainKinds[field]; !ok {
+				t.Errorf("%s is %q", path, field)
+			}
+		default:
+			t.Errorf("%s is %v", path, field)
+		}
+	}
+	check("", fields())
+	init, err := initDocuments("frankfurt", overridden(), "frankfurt-1", "10.10.0.2", "192.0.2.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	join, err := joinDocument(overridden(), "frankfurt-2", "10.10.0.3", ticket{"10.10.0.2:6443", token, caHash})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := yaml.NewDecoder(strings.NewReader(init + "---\n" + join))
+	n := 0
+	for {
+		var d document
+		if err := decoder.Decode(&d); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		n++
+		kind := d["kind"].(string)
+		delete(d, "kind")
+		delete(d, "apiVersion")
+		name := strings.ToLower(kind[:1]) + kind[1:]
+		if got := misfits(name, d, fields()[name]); got != nil {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if n != len(fields()) {
+		t.Errorf("%d documents, want %d", n, len(fields()))
 	}
 }
 

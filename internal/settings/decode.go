@@ -140,7 +140,7 @@ func value(raw json.RawMessage, at place, into reflect.Value, p *Problems) {
 		if json.Unmarshal(raw, into.Addr().Interface()) != nil {
 			at.found(raw, expected(into), p)
 		} else if into.Type() == anyType {
-			whole(into.Interface())
+			tidy(into.Interface())
 		}
 	}
 }
@@ -185,21 +185,24 @@ func expected(v reflect.Value) string {
 	return "an object"
 }
 
-// whole turns whole numbers, which JSON doesn't know, into integers: YAML would
-// write a million as 1e+06.
-func whole(v any) any {
+// tidy turns whole numbers, which JSON doesn't know, into integers: YAML would
+// write a million as 1e+06. And it takes away what is empty, which means no change.
+func tidy(v any) any {
 	switch v := v.(type) {
 	case float64:
 		if v == float64(int64(v)) {
 			return int64(v)
 		}
 	case []any:
+		v = slices.DeleteFunc(v, func(item any) bool { return item == nil })
 		for i := range v {
-			v[i] = whole(v[i])
+			v[i] = tidy(v[i])
 		}
+		return v
 	case map[string]any:
+		maps.DeleteFunc(v, func(_ string, item any) bool { return item == nil })
 		for k := range v {
-			v[k] = whole(v[k])
+			v[k] = tidy(v[k])
 		}
 	}
 	return v

@@ -21,7 +21,7 @@ type example struct {
 }
 
 func TestObject(t *testing.T) {
-	text := `{"name": "a", "count": 3, "on": true, "list": ["b"], "each": {"c": 1}, "free": {"d": [1000000, {"e": 1.5}]}, "range": "10.0.0.0/8"}`
+	text := `{"name": "a", "count": 3, "on": true, "list": ["b"], "each": {"c": 1}, "free": {"d": [1000000, {"e": 1.5, "f": null}, null], "g": null}, "range": "10.0.0.0/8"}`
 	var p Problems
 	var got example
 	Object(json.RawMessage(text), "it", &got, &p)
