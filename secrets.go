@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"hybrid/clouds"
@@ -28,6 +29,20 @@ func (s *Settings) secrets() []secretSetting {
 		{"hybrid:postgresPassword", workloads.PasswordProblem, &s.PostgresPassword},
 		{"hybrid:replicationPassword", workloads.PasswordProblem, &s.ReplicationPassword},
 	}
+}
+
+// encrypted are the settings that a stack keeps as secrets, though the program doesn't.
+// They are not read at all: an error might quote them.
+func (s *Settings) encrypted(c stack) []string {
+	var keys []string
+	for _, name := range s.keys() {
+		key := namespace + ":" + name
+		isKey := func(secret secretSetting) bool { return secret.key == key }
+		if c.isSecret(key) && !slices.ContainsFunc(s.secrets(), isKey) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // takeSecrets takes the secret settings, and notes what is wrong with them or kept in

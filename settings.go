@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"hybrid/clouds"
 	"hybrid/federation"
@@ -70,17 +71,27 @@ func loadSettings(ctx *pulumi.Context) (*Settings, error) {
 func (c stack) settings() (*Settings, error) {
 	var p settings.Problems
 	s := defaultSettings()
-	settings.Get(namespace, c.get, s, &p)
-	for i, raw := range settings.List([]byte(c.get(clustersKey)), clustersKey, &p) {
+	encrypted := s.encrypted(c)
+	get := func(key string) string {
+		if slices.Contains(encrypted, key) {
+			return ""
+		}
+		return c.get(key)
+	}
+	settings.Get(namespace, get, s, &p)
+	for i, raw := range settings.List([]byte(get(clustersKey)), clustersKey, &p) {
 		if c, ok := readCluster(raw, i, &p); ok {
 			s.Clusters = append(s.Clusters, c)
 		}
 	}
 	s.Postgres.Place(s.clusterNames(), s.host())
 	s.takeSecrets(c, &p)
-	c.checkVendors(&p)
+	s.checkKeys(c, &p)
 	s.validate(&p)
 	s.checkProject(c.get, &p)
+	for _, key := range encrypted {
+		p.Replace(key, "it is encrypted, but what is made of it would be in the state in the clear: set it without --secret")
+	}
 	return s, p.Err()
 }
 

@@ -7,11 +7,20 @@ import (
 	"github.com/agext/levenshtein"
 )
 
+// mostShown is how many known keys an error shows.
+const mostShown = 20
+
 // Unknown says that there is no such key, and which is meant.
 func Unknown(key string, known []string) string {
 	text := fmt.Sprintf("unknown key %q: expected ", key)
-	if near := Nearest(key, known); near != "" {
+	near := Nearest(key, known)
+	switch {
+	case near != "" && len(known) > mostShown:
+		return text + near
+	case near != "":
 		return text + near + " or another of " + strings.Join(known, ", ")
+	case len(known) > mostShown:
+		return text + strings.Join(known[:mostShown], ", ") + " or another"
 	}
 	return text + "one of " + strings.Join(known, ", ")
 }

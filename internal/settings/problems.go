@@ -48,3 +48,9 @@ func (p Problems) Rename(subject string) {
 		p[i].subject = subject
 	}
 }
+
+// Replace leaves one problem of a subject in place of all others.
+func (p *Problems) Replace(subject, text string) {
+	*p = slices.DeleteFunc(*p, func(a problem) bool { return a.subject == subject })
+	p.Add(subject, "%s", text)
+}
