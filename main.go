@@ -48,6 +48,11 @@ func program(ctx *pulumi.Context) (*system, error) {
 	if err := errors.Join(err, clouds.CheckAgent()); err != nil {
 		return nil, err
 	}
+	for _, warning := range clouds.Quotas(settings.Clusters, len(settings.AdminCIDRs)) {
+		if err := ctx.Log.Warn(warning, nil); err != nil {
+			return nil, err
+		}
+	}
 	s := &system{settings: settings}
 	for _, step := range []func(*pulumi.Context) error{s.makeClusters, s.makeZone, s.joinClusters, s.federate, s.makePostgres} {
 		if err := step(ctx); err != nil {

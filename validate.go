@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"os"
@@ -19,7 +20,7 @@ func (s *Settings) validate(p *settings.Problems) {
 	for _, key := range slices.Sorted(maps.Keys(shared)) {
 		p.AddAll(namespace+":"+key, shared[key])
 	}
-	p.AddAll("hybrid:mesh", s.Mesh.Problems())
+	p.AddAll("hybrid:mesh", s.Mesh.Problems(s.Clusters))
 	p.AddAll("hybrid:zone", s.Zone.Problems(s.longestName()))
 	p.AddAll("hybrid:federation", s.Federation.Problems())
 	if len(s.Clusters) == 0 {
@@ -28,7 +29,7 @@ func (s *Settings) validate(p *settings.Problems) {
 	}
 	for i, c := range s.Clusters {
 		p.AddAll(subject(c), c.Problems())
-		if problem := federation.NameProblem(c.Name, s.Zone); problem != "" {
+		if problem := federation.NameProblem(c.Name, s.clusterNames(), s.Zone); problem != "" {
 			p.Add(subject(c), "%s", problem)
 		}
 		if c.Name != "" && slices.Contains(s.clusterNames()[:i], c.Name) {
@@ -36,7 +37,7 @@ func (s *Settings) validate(p *settings.Problems) {
 		}
 	}
 	s.checkHost(p)
-	s.checkOverlaps(p)
+	s.checkRanges(p)
 	p.AddAll("hybrid:postgres", s.Postgres.Problems(s.clusterNames()))
 }
 
@@ -66,22 +67,57 @@ func (s *Settings) checkHost(p *settings.Problems) {
 	}
 }
 
-// checkOverlaps compares all ranges. Those of different clusters must differ
-// too: the mesh joins the clusters, and then an address must mean one thing.
-func (s *Settings) checkOverlaps(p *settings.Problems) {
-	type use struct {
-		subject, key string
-		r            netip.Prefix
-	}
-	uses := []use{{"hybrid:podCidr", "", s.PodCIDR}}
+// use is what a range of addresses is for.
+type use struct {
+	subject, key string
+	r            netip.Prefix
+}
+
+func (u use) String() string { return fmt.Sprintf("%s%s of %s", u.key, u.r, u.subject) }
+
+// uses are all ranges of the settings that are known.
+func (s *Settings) uses() []use {
+	all := []use{{"hybrid:podCidr", "", s.PodCIDR}}
 	for _, c := range s.Clusters {
-		uses = append(uses, use{subject(c), "networkCidr ", c.NetworkCIDR}, use{subject(c), "serviceCidr ", c.ServiceCIDR})
+		all = append(all, use{subject(c), "networkCidr ", c.NetworkCIDR}, use{subject(c), "serviceCidr ", c.ServiceCIDR})
 	}
+	return slices.DeleteFunc(all, func(u use) bool { return !u.r.IsValid() })
+}
+
+// anchors are the ranges that machines have a route to beside those of the settings.
+func (s *Settings) anchors() []use {
+	var all []use
+	for _, c := range s.Clusters {
+		if c.Cloud != clouds.DigitalOcean {
+			continue
+		}
+		if r, ok := clouds.AnchorRange(c.Region); ok {
+			all = append(all, use{subject(c), "the anchor addresses ", r})
+		}
+	}
+	return all
+}
+
+// checkRanges compares all ranges. Those of different clusters must differ
+// too: the mesh joins the clusters, and then an address must mean one thing.
+func (s *Settings) checkRanges(p *settings.Problems) {
+	uses, anchors := s.uses(), s.anchors()
 	for i, a := range uses {
-		for _, b := range uses[:i] {
-			if a.r.IsValid() && b.r.IsValid() && a.r.Overlaps(b.r) {
-				p.Add(a.subject, "%s%s overlaps %s%s of %s: choose a range of its own", a.key, a.r, b.key, b.r, b.subject)
+		for _, b := range append(uses[:i:i], anchors...) {
+			if a.r.Overlaps(b.r) {
+				p.Add(a.subject, "%s%s overlaps %s: choose a range of its own", a.key, a.r, b)
 			}
+		}
+	}
+	all := append(uses, anchors...)
+	for _, r := range s.AdminCIDRs {
+		if i := slices.IndexFunc(all, func(u use) bool { return r.IsValid() && u.r.Overlaps(r) }); i >= 0 {
+			p.Add("hybrid:adminCidrs", "%s overlaps %s, where answers would go instead: list the addresses by which you are seen outside", r, all[i])
+		}
+	}
+	if mirror := s.MirrorAddress(); mirror.IsValid() {
+		if i := slices.IndexFunc(all, func(u use) bool { return u.r.Contains(mirror) }); i >= 0 {
+			p.Add("hybrid:registryMirror", "%s is within %s, where machines would look for it: expected an address outside", mirror, all[i])
 		}
 	}
 }

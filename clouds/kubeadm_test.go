@@ -190,7 +190,7 @@ func TestMisfits(t *testing.T) {
 		`{"kubeletConfiguration": {"maxPods": "110"}}`:                                                 `kubeletConfiguration.maxPods: expected a whole number, without quotes, found "110"`,
 		`{"kubeletConfiguration": {"memoryThrottlingFactor": "0.9"}}`:                                  `kubeletConfiguration.memoryThrottlingFactor: expected a number, without quotes, found "0.9"`,
 		`{"kubeProxyConfiguration": {"conntrack": {"min": 1.5}}}`:                                      "kubeProxyConfiguration.conntrack.min: expected a whole number, without quotes, found 1.5",
-		`{"kubeProxyConfiguration": {"mod": "ipvs"}}`:                                                  `kubeProxyConfiguration: unknown key "mod": expected mode or another of`,
+		`{"kubeProxyConfiguration": {"mod": "ipvs"}}`:                                                  `kubeProxyConfiguration: unknown key "mod": expected mode`,
 	} {
 		k := read(t, text)
 		got := strings.Join(k.Problems(), "\n")

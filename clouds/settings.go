@@ -72,7 +72,7 @@ func (s Settings) Problems() []string {
 	case numbered.MatchString(s.Name):
 		add("the name ends like a node's, in - and a number: choose another")
 	}
-	out = append(out, s.placeProblems()...)
+	out = append(append(out, s.placeProblems()...), s.machineProblems()...)
 	if s.Workers < 1 || s.Workers > MaxWorkers {
 		add("workers is %d: expected 1 to %d", s.Workers, MaxWorkers)
 	} else if r := s.NetworkCIDR; r.IsValid() {
@@ -111,6 +111,35 @@ func (s Settings) placeProblems() []string {
 	// Which zones a wrong region has can't be told.
 	if suffix, ok := strings.CutPrefix(s.Zone, s.Region); known && (!ok || !v.zone.MatchString(suffix)) {
 		out = append(out, fmt.Sprintf("zone is %q: expected a zone of region %s, such as %s%s", s.Zone, s.Region, s.Region, v.zoneLike))
+	}
+	return out
+}
+
+// machineProblems are about what the cloud must take: names, machine types, images.
+func (s Settings) machineProblems() []string {
+	v, ok := vendors[s.Cloud]
+	if !ok {
+		return nil
+	}
+	var out []string
+	if v.name != nil && v.name.MatchString(s.Name) {
+		out = append(out, fmt.Sprintf("name is %q: what begins so is %s's own, choose another", s.Name, s.Cloud))
+	}
+	for _, m := range []struct {
+		key, name string
+		least     size
+	}{{"controlPlaneType", s.ControlPlaneType, leastControlPlane}, {"workerType", s.WorkerType, leastWorker}} {
+		if m.name == "" {
+			continue
+		}
+		if problem := v.machineProblem(m.name, m.least); problem != "" {
+			out = append(out, fmt.Sprintf("%s is %q: %s", m.key, m.name, problem))
+		}
+	}
+	if s.Image != "" {
+		if problem := v.imageProblem(s.Image); problem != "" {
+			out = append(out, fmt.Sprintf("image is %q: %s", s.Image, problem))
+		}
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -49,6 +50,8 @@ func (s Shared) Problems() map[string][]string {
 	}
 	if s.RegistryMirror != "" && !mirrorURL(s.RegistryMirror) {
 		out["registryMirror"] = []string{fmt.Sprintf("found %q: expected http:// or https://, a host and perhaps a port, nothing else, such as https://registry.example.org:5000", s.RegistryMirror)}
+	} else if a := s.MirrorAddress(); a.IsLoopback() || a.IsUnspecified() {
+		out["registryMirror"] = []string{fmt.Sprintf("found %q: each machine would ask itself, and has no images: expected an address that all machines reach", s.RegistryMirror)}
 	}
 	return out
 }
@@ -62,20 +65,61 @@ func adminProblems(ranges []netip.Prefix) []string {
 		if !r.IsValid() {
 			continue
 		}
-		if r.Bits() == 0 {
-			out = append(out, fmt.Sprintf("%s opens SSH and the Kubernetes API to everybody: list the networks that you come from", r))
-		}
 		if slices.Contains(ranges[:i], r) {
 			out = append(out, fmt.Sprintf("%s is there twice: remove one", r))
 		}
 	}
+	if n := addresses(ranges); n > mostAddresses {
+		out = append(out, fmt.Sprintf("together they are %d %% of all addresses, to which SSH and the Kubernetes APIs would be open: list only the networks that you come from", 100*n>>32))
+	}
 	return out
+}
+
+// mostAddresses may be those of administrators: 16 of the largest networks that
+// were ever given away, a sixteenth of all addresses.
+const mostAddresses = 16 << 24
+
+// addresses is how many are in ranges, each once: of two ranges that overlap, one
+// is within the other.
+func addresses(ranges []netip.Prefix) (n uint64) {
+	for i, r := range ranges {
+		counted := !r.IsValid()
+		for j, other := range ranges {
+			if other.IsValid() && r.IsValid() && other.Overlaps(r) && (other.Bits() < r.Bits() || other == r && j < i) {
+				counted = true
+			}
+		}
+		if !counted {
+			n += 1 << (32 - r.Bits())
+		}
+	}
+	return n
 }
 
 func mirrorURL(text string) bool {
 	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return false
+	}
+	// A colon with nothing behind it is a port of no number.
+	if n, err := strconv.Atoi(u.Port()); (u.Port() != "" || strings.HasSuffix(u.Host, ":")) && (err != nil || n < 1 || n > 65535) {
+		return false
+	}
 	// Whatever else a URL may hold gets lost when it is put together again.
 	// Quotes and backslashes can't be in a host, so it is safe in a TOML file.
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
-		text == u.Scheme+"://"+u.Host && !strings.ContainsAny(u.Host, "\"'\\ ")
+	return text == u.Scheme+"://"+u.Host && !strings.ContainsAny(u.Host, "\"'\\ ")
+}
+
+// MirrorAddress is the address of the registry mirror, if it goes by one and not by a
+// name.
+func (s Shared) MirrorAddress() netip.Addr {
+	u, err := url.Parse(s.RegistryMirror)
+	if err != nil {
+		return netip.Addr{}
+	}
+	a, _ := netip.ParseAddr(u.Hostname())
+	if u.Hostname() == "localhost" {
+		a = netip.IPv6Loopback()
+	}
+	return a
 }

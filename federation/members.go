@@ -176,6 +176,10 @@ func lines(printed string) (all [3]string, err error) {
 	return all, nil
 }
 
+// impersonatorSuffix follows the cluster's name in that of the Secret with the token of
+// who speaks for others.
+const impersonatorSuffix = "-impersonator"
+
 // keep has the federation keep the member's credentials.
 func (j *joining) keep(printed pulumi.StringOutput) ([]pulumi.Resource, error) {
 	var all []pulumi.Resource
@@ -184,7 +188,7 @@ func (j *joining) keep(printed pulumi.StringOutput) ([]pulumi.Resource, error) {
 		data pulumi.StringMap
 	}{
 		{j.cluster.Name, pulumi.StringMap{"caBundle": credential(printed, 0), "token": credential(printed, 1)}},
-		{j.cluster.Name + "-impersonator", pulumi.StringMap{"token": credential(printed, 2)}},
+		{j.cluster.Name + impersonatorSuffix, pulumi.StringMap{"token": credential(printed, 2)}},
 	} {
 		made, err := corev1.NewSecret(j.ctx, j.builder.named("credentials-"+s.name), &corev1.SecretArgs{
 			Metadata: metav1.ObjectMetaArgs{
@@ -211,6 +215,6 @@ func (j *joining) register(endpoint pulumi.StringOutput, needs []pulumi.Resource
 		"apiEndpoint": endpoint,
 		"provider":    pulumi.String(c.Cloud), "region": pulumi.String(c.Region),
 		"secretRef":             ref(c.Name),
-		"impersonatorSecretRef": ref(c.Name + "-impersonator"),
+		"impersonatorSecretRef": ref(c.Name + impersonatorSuffix),
 	}}, pulumi.DependsOn(needs))
 }

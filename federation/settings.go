@@ -3,6 +3,8 @@ package federation
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 
 	"hybrid/internal/settings"
 )
@@ -82,11 +84,18 @@ func TokenProblem(token string) string {
 	return settings.Secret(token, leastToken, `,"`, "spaces, commas and quotes")
 }
 
-// NameProblem says why a cluster can't have a name, if it can't: some belong to the
-// federation.
-func NameProblem(name string, zone ZoneSettings) string {
+// NameProblem says why one of several clusters can't have its name, or nothing: some
+// belong to the federation.
+func NameProblem(name string, clusters []string, zone ZoneSettings) string {
 	if name == Context {
 		return "the name belongs to the federation's own API: choose another"
+	}
+	// Karmada's account is named after the cluster, as is that of who speaks for others.
+	if "karmada-"+name == impersonator {
+		return "the name belongs to an account of the federation's in each cluster: choose another"
+	}
+	if other, ok := strings.CutSuffix(name, impersonatorSuffix); ok && slices.Contains(clusters, other) {
+		return fmt.Sprintf("the name belongs to what the federation keeps of cluster %q: choose another", other)
 	}
 	if zone.Enabled && name == RecordName {
 		return fmt.Sprintf("%s.%s is the name of the federation's API: choose another name, or switch the zone off", name, zone.Domain)

@@ -10,7 +10,8 @@ import (
 type ZoneSettings struct {
 	// Enabled says that there are names at all.
 	Enabled bool `json:"enabled"`
-	// Domain is what all names end in, without a dot at its end.
+	// Domain is what all names end in, without a dot at its end. It has no default: it
+	// must belong to whoever makes the zone.
 	Domain string `json:"domain"`
 	// Existing is the name of a managed zone that the records go into. It belongs to
 	// others, and stays. If it is empty, a zone is made.
@@ -18,7 +19,7 @@ type ZoneSettings struct {
 }
 
 // DefaultZoneSettings are what hybrid:zone leaves out.
-func DefaultZoneSettings() ZoneSettings { return ZoneSettings{Enabled: true, Domain: "cluster.world"} }
+func DefaultZoneSettings() ZoneSettings { return ZoneSettings{Enabled: true} }
 
 // longestName is the most characters of a name in the DNS (RFC 1035, with the dots
 // between its labels).
@@ -45,6 +46,8 @@ func (z ZoneSettings) Problems(longest int) []string {
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	longest = max(longest, len(RecordName))
 	switch {
+	case z.Domain == "":
+		add("domain missing: set it to a domain of your own, such as clusters.example.org, or do without names by enabled: false")
 	case !domainName.MatchString(z.Domain):
 		add("domain is %q: expected a domain of two labels or more, such as clusters.example.org: a-z, 0-9 and - between dots, none of them at its end", z.Domain)
 	case strings.HasSuffix("."+z.Domain, "."+clusterDomain):

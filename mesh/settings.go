@@ -3,6 +3,7 @@ package mesh
 import (
 	"fmt"
 
+	"hybrid/clouds"
 	"hybrid/internal/settings"
 )
 
@@ -39,15 +40,29 @@ func DefaultSettings() Settings {
 	}
 }
 
-// Problems says what is wrong with the settings, one line for each.
-func (s Settings) Problems() []string {
+// maxNodes is how many a mesh can have: each peer connects to all others, and to 200 at
+// most (weaver's --conn-limit).
+const maxNodes = 201
+
+// Problems says what is wrong with the settings, for a mesh of these clusters, one line
+// for each.
+func (s Settings) Problems(clusters []clouds.Settings) []string {
 	var out []string
+	nodes := 0
+	for _, c := range clusters {
+		nodes += 1 + c.Workers
+	}
+	if nodes > maxNodes {
+		out = append(out, fmt.Sprintf("the clusters have %d nodes in all: expected at most %d, for each has a connection to all others, and Weave Net makes %d", nodes, maxNodes, maxNodes-1))
+	}
 	if problem := settings.Image(s.Image, DefaultSettings().Image); problem != "" {
 		out = append(out, problem)
 	}
 	// RFC 791's least, and what an IPv4 packet can hold.
 	if s.MTU < 576 || s.MTU > 65535 {
 		out = append(out, fmt.Sprintf("mtu is %d: expected 576 to 65535", s.MTU))
+	} else if network := clouds.MTU(clusters); network > 0 && s.MTU > network-sleeveHeaders {
+		out = append(out, fmt.Sprintf("mtu is %d: expected at most %d, for packets between these clusters' nodes have at most %d bytes, of which Weave Net needs %d", s.MTU, network-sleeveHeaders, network, sleeveHeaders))
 	}
 	return out
 }
