@@ -16,7 +16,7 @@ import (
 func (b *bootstrap) addresses(h *host, contact *remote.Command) error {
 	told, err := b.run(h, step{
 		script: "addresses", after: pulumi.StringArray{id(contact)}, timeout: "5m",
-		params: pulumi.StringMap{"NETWORK": pulumi.String(b.args.NetworkCIDR.String())},
+		params: pulumi.StringMap{"NETWORK": pulumi.String(b.args.NetworkCIDR.String()), "PODS": pulumi.String(b.args.PodCIDR.String())},
 	})
 	if err != nil {
 		return err

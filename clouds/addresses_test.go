@@ -19,7 +19,7 @@ const (
 )
 
 func TestAddresses(t *testing.T) {
-	params := map[string]string{"NETWORK": "10.10.0.0/24"}
+	params := map[string]string{"NETWORK": "10.10.0.0/24", "PODS": "10.32.0.0/12"}
 	for name, c := range map[string]struct{ route, private, stdout string }{
 		"there":              {routeGet, "3: eth1    inet 10.10.0.2/24 scope global eth1\n", "203.0.113.9 10.10.0.2\n"},
 		"no route yet":       {"", "3: eth1    inet 10.10.0.2/24 scope global eth1\n", ""},
@@ -27,13 +27,28 @@ func TestAddresses(t *testing.T) {
 		"nothing whatsoever": {"", "", ""},
 	} {
 		m := newMachine(t)
-		m.Program("ip", `case "$*" in *"route get"*) printf '`+c.route+`' ;; *" to 10.10.0.0/24") printf '`+c.private+`' ;; *) printf '`+addressShow+`' ;; esac`)
+		m.Program("ip", `case "$*" in *"route show root"*) ;; *"route get"*) printf '`+c.route+`' ;; *" to 10.10.0.0/24") printf '`+c.private+`' ;; *) printf '`+addressShow+`' ;; esac`)
 		stdout, stderr, _, err := m.run("addresses", "create", params)
 		if stdout != c.stdout || (err == nil) != (c.stdout != "") {
 			t.Errorf("%s: found %q, %v, %s; want %q", name, stdout, err, stderr, c.stdout)
 		}
 		if err != nil && !strings.Contains(stderr, "one in 10.10.0.0/24, found 2: eth0    inet 203.0.113.9/20") {
 			t.Errorf("%s: found %s", name, stderr)
+		}
+	}
+}
+
+// The anchors of a region that isn't in the table, in the range of the pods.
+func TestAddressesAmongThePods(t *testing.T) {
+	for route, want := range map[string]string{
+		"10.45.0.0/16 dev eth0 proto kernel scope link src 10.45.0.5":  `found "10.45.0.0/16 dev eth0`,
+		"10.32.0.0/12 dev weave proto kernel scope link src 10.32.0.1": "",
+	} {
+		m := newMachine(t)
+		m.Program("ip", `case "$*" in *"route show root 10.32.0.0/12") echo "`+route+`" ;; *"route get"*) printf '`+routeGet+`' ;; *) echo "3: eth1 inet 10.10.0.2/24 scope global eth1" ;; esac`)
+		_, stderr, _, err := m.run("addresses", "create", map[string]string{"NETWORK": "10.10.0.0/24", "PODS": "10.32.0.0/12"})
+		if (err == nil) != (want == "") || !strings.Contains(stderr, want) {
+			t.Errorf("%s: found %v, %s; want %q", route, err, stderr, want)
 		}
 	}
 }
