@@ -106,6 +106,6 @@ func (h *Host) checkOwner(ctx context.Context) error {
 		return nil
 	}
 	setting := "HYBRID_LAB_STATE=" + shell.Quote(other.State)
-	return fmt.Errorf("there is another lab on this machine, %s's, with %d machines and its state in %s, and there can be one only: go on with that one, as %[1]s by `export %[4]s`, or remove it by `%[4]s make down`",
-		other.User, machines, other.State, setting)
+	return fmt.Errorf("there is another lab on this machine, and there can be one only: it is %s's, its state is in %s, and its machines are %d: go on with that one, as %[1]s by `export %[4]s`, or remove it by `%[4]s make down`",
+		other.User, other.State, machines, setting)
 }

@@ -21,7 +21,7 @@ func TestAnotherLab(t *testing.T) {
 	text := `{"User":"alice","State":"/home/alice/my lab"}`
 	e.containers[0].Labels[labelOwner] = text
 	e.networks[0].Labels[labelOwner] = text
-	want := []string{"alice's, with 1 machines and its state in /home/alice/my lab", "`HYBRID_LAB_STATE='/home/alice/my lab' make down`"}
+	want := []string{"it is alice's, its state is in /home/alice/my lab, and its machines are 1", "`HYBRID_LAB_STATE='/home/alice/my lab' make down`"}
 	for name, do := range map[string]func() error{
 		"check":  func() error { return h.checkOwner(t.Context()) },
 		"purge":  func() error { return h.Purge(t.Context(), false) },
