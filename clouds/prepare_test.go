@@ -133,6 +133,15 @@ func TestPrepareWaitsForTheLocksOfPackages(t *testing.T) {
 	}
 	called(t, calls, "curl", "dpkg --configure -a", "dpkg --configure -a", "apt-get -qq update", "apt-get -qq update",
 		"apt-get -qq -y", "apt-mark hold", "containerd --version", "systemctl restart containerd", "containerd config dump")
+	// They may come between.
+	m = installing(t, "")
+	m.Program("apt-mark", `[ -e $0.tried ] || { >$0.tried; `+dpkgLocked+`; }`)
+	_, stderr, calls, err = m.run("prepare", "create", prepareParams)
+	if err != nil || strings.Contains(stderr, "lock") {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, calls, "curl", "dpkg --configure -a", "apt-get -qq update", "apt-get -qq -y", "apt-mark hold", "apt-mark hold",
+		"containerd --version", "systemctl restart containerd", "containerd config dump")
 }
 
 func TestPrepareGivesUpWaiting(t *testing.T) {

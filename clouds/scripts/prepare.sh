@@ -41,7 +41,7 @@ install_packages() {
 		containerd conntrack "kubeadm=$plain-*" "kubelet=$plain-*" "kubectl=$plain-*"
 	# An unattended upgrade must not take a node to another version, nor restart what
 	# its containers run by.
-	quietly apt-hold apt-mark hold containerd runc kubeadm kubelet kubectl
+	patiently apt-hold apt-mark hold containerd runc kubeadm kubelet kubectl
 	configure_containerd
 	touch "$STATE/packages.done"
 }
