@@ -11,6 +11,7 @@ import (
 
 	"hybrid/clouds"
 	"hybrid/internal/settings"
+	"hybrid/internal/shell"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -59,7 +60,8 @@ func (s *Settings) checkKeys(c stack, p *settings.Problems) {
 			if near == "" {
 				near = name
 			}
-			p.Add(key, "it looks like a secret, and is in the stack's file in the clear: remove it by pulumi config rm %s, choose another and set it by pulumi config set --secret %s", key, strings.TrimPrefix(meant+":"+near, namespace+":"))
+			p.Add(key, "it looks like a secret, and is in the stack's file in the clear: remove it by pulumi config rm %s, choose another and set it by pulumi config set --secret %s",
+				shell.Quote(key), shell.Quote(strings.TrimPrefix(meant+":"+near, namespace+":")))
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"text/tabwriter"
+
+	"hybrid/internal/shell"
 )
 
 // Replica is one line of a status.
@@ -63,7 +65,7 @@ func Status(ctx context.Context, pods Pods, t *Topology) (*Report, error) {
 		errs = append(errs, fmt.Errorf("the witness can't be asked who is master, and the settings' is taken: %w", err))
 	}
 	if r.Cluster != t.Master {
-		r.Notes = append(r.Notes, fmt.Sprintf("the master of %s has been promoted, and the settings still name %s: pulumi config set --path hybrid:postgres.master %s && pulumi up", r.Cluster, t.Master, r.Cluster))
+		r.Notes = append(r.Notes, fmt.Sprintf("the master of %s has been promoted, and the settings still name %s: pulumi config set --path hybrid:postgres.master %s && pulumi up", r.Cluster, t.Master, shell.Quote(r.Cluster)))
 	}
 	clients, err := r.master(ctx, pods, t)
 	if err != nil {
