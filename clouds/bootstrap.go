@@ -18,8 +18,11 @@ var scripts embed.FS
 //
 // Per machine: first-contact → prepare, and on DigitalOcean addresses. Then on the control plane init →
 // admin-conf, and for each worker token (on the control plane) → join (on the
-// worker). Last, member waits for each node to be Ready and, for workers, takes
-// it out of the cluster when it is deleted.
+// worker) → member, which takes the worker out of the cluster when it is deleted.
+//
+// No step waits for a node to be Ready: nodes are by the mesh, which comes later
+// and so waits for that itself. What waited here could keep the mesh from starting,
+// for Pulumi runs so many steps at a time and no more.
 //
 // Each command's trigger is the ID of the one before it, the first one's is the
 // machine's, and each is deleted before it is replaced. So a new machine
@@ -80,14 +83,7 @@ func (b *bootstrap) kubernetes(nodes []*Node) (adminConf pulumi.StringOutput, id
 	if err != nil {
 		return adminConf, nil, err
 	}
-	control.Joined = init
-	control.Member, err = b.run(control, step{
-		script: "member", after: pulumi.StringArray{id(init)}, timeout: "20m",
-		params: pulumi.StringMap{"NODE": pulumi.String(control.Name), "TOKEN_ID": pulumi.String("")},
-	})
-	if err != nil {
-		return adminConf, nil, err
-	}
+	control.Joined, control.Member = init, init
 	for _, worker := range hosts[1:] {
 		if err := b.join(control, init, worker); err != nil {
 			return adminConf, nil, err
@@ -171,7 +167,7 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 	}
 	worker.Joined = joined
 	worker.Member, err = b.run(control, step{
-		script: "member", of: worker.Node, leaves: true, timeout: "20m",
+		script: "member", of: worker.Node, leaves: true, timeout: "10m",
 		after: pulumi.StringArray{id(joined)},
 		params: pulumi.StringMap{
 			"NODE":     pulumi.String(worker.Name),

@@ -334,19 +334,8 @@ func TestMember(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v: %s", err, stderr)
 	}
-	called(t, calls, kube+"wait --for=create node/london-2", kube+"wait --for=condition=Ready node/london-2",
-		"kubeadm token delete --kubeconfig /etc/kubernetes/admin.conf abcdef")
-
-	_, _, calls, err = m.run("member", "create", map[string]string{"NODE": "london-1", "TOKEN_ID": ""})
-	if err != nil || len(calls) != 2 {
-		t.Errorf("the control plane has no token to delete: %v %v", err, calls)
-	}
-
-	m.Program("kubectl", `case $* in *Ready*get*) ;; *condition=Ready*) exit 1 ;; *jsonpath*) echo "Ready=False: no CNI" ;; esac`)
-	_, stderr, _, err = m.run("member", "create", worker)
-	if err == nil || !strings.Contains(stderr, "no CNI") || !strings.Contains(stderr, "did not become Ready") {
-		t.Errorf("found %v, %s", err, stderr)
-	}
+	// Not until it is Ready: that is the mesh's to wait for, which comes later.
+	called(t, calls, kube+"wait --for=create node/london-2", "kubeadm token delete --kubeconfig /etc/kubernetes/admin.conf abcdef")
 
 	for ready, want := range map[string][]string{
 		"True":    {kube + "get node london-2", kube + "drain london-2", kube + "delete node london-2 --ignore-not-found"},

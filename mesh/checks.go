@@ -34,8 +34,13 @@ func (x *member) admission(host *member) (pulumi.Resource, error) {
 		return nil, err
 	}
 	s.Leaves = true
+	// A majority of the host's nodes seeds the ring.
+	needs := []pulumi.Resource{host.daemonSet}
+	for _, n := range x.args.Host.Nodes {
+		needs = append(needs, n.Joined)
+	}
 	return x.args.Host.Run(x.ctx, x.named("mesh-admission"), x.args.Host.ControlPlane(), s,
-		pulumi.Parent(x.mesh), pulumi.DependsOn([]pulumi.Resource{host.daemonSet}),
+		pulumi.Parent(x.mesh), pulumi.DependsOn(needs),
 		// No peer is left to give addresses to.
 		pulumi.DeletedWith(x.args.Host.Identity))
 }
@@ -84,24 +89,25 @@ func (x *member) checks(daemonSets []pulumi.Resource) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range c.Nodes[1:] {
-		if err := x.leave(n); err != nil {
+	for _, n := range c.Nodes {
+		if err := x.takePart(n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// leave gives a worker's addresses back when it is taken out of its cluster. It
-// depends on the node's membership, and so goes before that; also when a new machine
-// takes the node's place, since the membership is its trigger: otherwise it would be
-// the new peer that gives its addresses back.
-func (x *member) leave(n *clouds.Node) error {
-	s, err := script("peer", "10m", pulumi.StringMap{"NODE": pulumi.String(n.Name)}, n.Member.ID())
+// takePart waits until a node is Ready by the mesh, and gives a worker's addresses back
+// when it is taken out of its cluster. It depends on the node's membership, and so
+// goes before that; also when a new machine takes the node's place, since the
+// membership is its trigger: otherwise it would be the new peer that gives its
+// addresses back.
+func (x *member) takePart(n *clouds.Node) error {
+	s, err := script("peer", "15m", pulumi.StringMap{"NODE": pulumi.String(n.Name)}, n.Member.ID())
 	if err != nil {
 		return err
 	}
-	s.Leaves = true
+	s.Leaves = n != x.cluster.ControlPlane() // which never leaves its cluster
 	_, err = x.cluster.Run(x.ctx, n.Name+"-peer", x.cluster.ControlPlane(), s,
 		pulumi.Parent(x.mesh), pulumi.DependsOn([]pulumi.Resource{n.Member, x.daemonSet}),
 		pulumi.DeletedWith(x.cluster.Identity))

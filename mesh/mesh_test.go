@@ -97,9 +97,9 @@ func TestOrder(t *testing.T) {
 		{"london-weave-net", "london-weave-passwd", true},
 		{"london-weave-net", "london-weave-mesh", true},
 		// Nodes are Ready by the mesh: it must not wait for that.
-		{"london-weave-net", "london-1-member", false},
-		{"london-weave-net", "london-2-member", false},
-		{"america-weave-net", "america-2-member", false},
+		{"london-weave-net", "london-1-peer", false},
+		{"london-weave-net", "london-2-peer", false},
+		{"america-weave-net", "america-2-peer", false},
 		// It knows the others by addresses that are there before their machines.
 		{"america-weave-net", "london-1-address", true},
 		{"america-weave-net", "london-1", false},
@@ -109,7 +109,7 @@ func TestOrder(t *testing.T) {
 		// The last look is at all peers of all clusters, with the ways open.
 		{"london-mesh", "frankfurt-weave-net", true},
 		{"london-mesh", "frankfurt-2-join", true},
-		{"london-mesh", "frankfurt-2-member", false},
+		{"london-mesh", "frankfurt-2-peer", false},
 		{"america-mesh", "london-weave-net", true},
 		{"london-mesh", "london-peer-america", true},
 		// A worker gives its addresses back before it is no member any more.
@@ -199,9 +199,14 @@ func TestNoSecretInPlainText(t *testing.T) {
 // its addresses back: so the membership is what triggers it.
 func TestNewMachineKeepsItsAddresses(t *testing.T) {
 	r := world{workers: three}.make(t)
-	triggers := r.Find(t, "london-2-peer").Inputs["triggers"].ArrayValue()
-	if len(triggers) != 1 || triggers[0].StringValue() != "london-2-member-id" {
-		t.Errorf("london-2-peer: triggers %v, want the ID of london-2-member", triggers)
+	for name, want := range map[string]string{"london-2-peer": "london-2-member-id", "london-1-peer": "london-1-init-id"} {
+		triggers := r.Find(t, name).Inputs["triggers"].ArrayValue()
+		if len(triggers) != 1 || triggers[0].StringValue() != want {
+			t.Errorf("%s: triggers %v, want %s", name, triggers, want)
+		}
+	}
+	if got := text(r.Find(t, "london-1-peer").Inputs["delete"]); got != "" {
+		t.Errorf("london-1-peer: delete %q, but a control plane never leaves its cluster", got)
 	}
 }
 

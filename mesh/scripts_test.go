@@ -275,7 +275,15 @@ func TestPeer(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v: %s", err, stderr)
 	}
-	scripttest.Called(t, calls, weave+"get pods", weave+"exec pod/weave-net-abcde -c weave -- curl")
+	scripttest.Called(t, calls, weave+"get pods", weave+"exec pod/weave-net-abcde -c weave -- curl",
+		kube+"wait --for=condition=Ready node/london-2")
+
+	m.Program("kubectl", `case $* in *condition=Ready*) exit 1 ;; *jsonpath*) echo "Ready=False: no CNI" ;; *"get pods"*) echo pod/weave-net-abcde ;; esac`)
+	_, stderr, _, err = m.Run(composed(t, "peer", params), "mesh-peer", "create")
+	if err == nil || !strings.Contains(stderr, "no CNI") || !strings.Contains(stderr, "did not become Ready") {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	m.Program("kubectl", answer("True"))
 
 	_, stderr, calls, err = m.Run(composed(t, "peer", params), "mesh-peer", "delete")
 	if err != nil {

@@ -37,7 +37,7 @@ func world(t *testing.T, preview bool, change func(*PostgresArgs)) *mockcloud.Re
 		slices.Reverse(made) // an order of the settings' own
 		args.Clusters, args.Identity = made, made.Named(mockclusters.Host).Identity
 		for _, c := range made {
-			args.Members[c.Name] = c.Nodes[0].Member
+			args.Members[c.Name] = c.Nodes[1].Member
 		}
 		if args.Provider, err = kubernetes.NewProvider(ctx, "federation", &kubernetes.ProviderArgs{}); err != nil {
 			return err
@@ -336,7 +336,7 @@ func TestOrder(t *testing.T) {
 	for _, c := range []struct{ name, other string }{
 		{"psql-streaming", "psql-psql-replica-policy"}, {"psql-streaming", "psql-psql-master-everywhere"}, {"psql-streaming", "psql-psql-witness-policy"},
 		{"psql-psql-master", "psql-psql-scripts"}, {"psql-psql-replica", "psql-psql-shared-policy"},
-		{"psql-psql-master-policy", "london-1-member"}, {"psql-psql-shared-policy", "america-1-member"},
+		{"psql-psql-master-policy", "london-2-member"}, {"psql-psql-shared-policy", "america-2-member"},
 	} {
 		if !r.Needs(c.name, c.other) {
 			t.Errorf("%s doesn't wait for %s", c.name, c.other)

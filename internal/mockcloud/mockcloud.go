@@ -3,6 +3,7 @@ package mockcloud
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,15 +54,29 @@ type Record struct {
 	// Preview leaves unknown what a preview doesn't know, as far as mocks can:
 	// they can't bear unknown secrets.
 	Preview bool
+	// Former is the stack as it was before; an empty one has never been.
+	Former Former
 	// Made is what was asked for, by name and type: "london-1 aws:ec2/…".
 	Made map[string]pulumi.MockResourceArgs
 
 	mu sync.Mutex
 }
 
+// Former is what the engine knows of a stack: its outputs, and those of its resources
+// by name and type, as in Made.
+type Former struct {
+	Outputs   map[string]any
+	Resources map[string]map[string]any
+}
+
 // Run runs a program with the stack's config, as pulumi up or preview does.
 func Run(preview bool, config map[string]string, program pulumi.RunFunc) (*Record, error) {
-	r := &Record{Preview: preview, Made: map[string]pulumi.MockResourceArgs{}}
+	return RunAfter(Former{}, preview, config, program)
+}
+
+// RunAfter is Run for a stack that has been there before.
+func RunAfter(former Former, preview bool, config map[string]string, program pulumi.RunFunc) (*Record, error) {
+	r := &Record{Preview: preview, Former: former, Made: map[string]pulumi.MockResourceArgs{}}
 	err := pulumi.RunErr(program, pulumi.WithMocks("hybrid", "test", r), func(i *pulumi.RunInfo) {
 		i.DryRun, i.Config = preview, config
 	})
@@ -168,8 +183,20 @@ const (
 	PrivateZone  = "private"
 )
 
-// Call implements pulumi.MockResourceMonitor: it finds an AMI, or a managed zone.
+// Call implements pulumi.MockResourceMonitor: it finds an AMI, a managed zone, or the
+// stack as it was.
 func (r *Record) Call(a pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	switch a.Token {
+	case "pulumi:pulumi:readStackOutputs":
+		return resource.NewPropertyMapFromMap(map[string]any{"outputs": r.Former.Outputs}), nil
+	case "pulumi:pulumi:readStackResourceOutputs":
+		all := map[string]any{}
+		for key, outputs := range r.Former.Resources {
+			name, token, _ := strings.Cut(key, " ")
+			all["urn:pulumi:test::hybrid::"+token+"::"+name] = map[string]any{"type": token, "outputs": outputs}
+		}
+		return resource.NewPropertyMapFromMap(map[string]any{"outputs": all}), nil
+	}
 	if a.Token == "gcp:dns/getManagedZone:getManagedZone" {
 		out := a.Args.Copy()
 		out["dnsName"] = resource.NewProperty(ExistingZone + ".")
@@ -209,6 +236,14 @@ func (r *Record) OfType(token string) map[string]pulumi.MockResourceArgs {
 	return out
 }
 
+// cutLast is strings.Cut at the last separator: a provider is referred to by URN::ID.
+func cutLast(s, separator string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, separator); i >= 0 {
+		return s[:i], s[i+len(separator):], true
+	}
+	return s, "", false
+}
+
 // Needs says whether a resource must exist before another is made.
 func (r *Record) Needs(name, other string) bool {
 	seen := map[string]bool{}
@@ -222,7 +257,11 @@ func (r *Record) Needs(name, other string) bool {
 			if !strings.HasPrefix(k, name+" ") {
 				continue
 			}
-			for _, urn := range a.RegisterRPC.GetDependencies() {
+			needs := a.RegisterRPC.GetDependencies()
+			if provider, _, ok := cutLast(a.RegisterRPC.GetProvider(), "::"); ok {
+				needs = append(slices.Clone(needs), provider)
+			}
+			for _, urn := range needs {
 				if dep := resource.URN(urn).Name(); dep == other || walk(dep) {
 					return true
 				}

@@ -1,8 +1,8 @@
-# create: waits until Weave Net runs on a worker. delete: makes the worker give its
-# addresses to another peer, before it leaves the cluster. Runs on the control
-# plane.
+# create: waits until Weave Net runs on a node, and the node is Ready by that. delete:
+# makes a worker give its addresses to another peer, before it leaves the cluster.
+# Runs on the control plane.
 #
-# NODE  name of the worker
+# NODE  name of the node
 kube() { kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 20s -n kube-system "$@"; }
 
 main() {
@@ -22,6 +22,10 @@ create() {
 		[ $tries -gt 0 ] || die "Weave Net does not run on $NODE: $(kube get pods -l name=weave-net --field-selector "spec.nodeName=$NODE" 2>&1)"
 		sleep 1
 	done
+	if ! kubectl --kubeconfig /etc/kubernetes/admin.conf wait --for=condition=Ready "node/$NODE" --timeout=300s >/dev/null 2>&1; then
+		say "$(kube get node "$NODE" -o 'jsonpath={range .status.conditions[*]}{.type}={.status}: {.message}{"\n"}{end}' 2>&1)"
+		die "node $NODE did not become Ready in 5 minutes, although Weave Net runs on it: see \"journalctl -u kubelet\" there"
+	fi
 }
 
 delete() {
