@@ -78,7 +78,7 @@ func instance() *cloud.Type {
 			return provider.From(map[string]any{"instanceState": state})
 		},
 		// The service stops and starts an instance to change these.
-		Starts: func(before, after props) bool {
+		Stops: func(before, after props) bool {
 			return slices.ContainsFunc([]string{"instanceType", "userData", "userDataBase64"}, func(k string) bool {
 				return provider.Str(before, k) != provider.Str(after, k)
 			})

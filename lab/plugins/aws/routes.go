@@ -16,7 +16,6 @@ func gateway() *cloud.Type {
 			Args: ec2.InternetGatewayArgs{}, Outputs: ec2.InternetGateway{},
 			Required:  []string{"vpcId"}, // there are no InternetGatewayAttachments in the lab
 			Supported: []string{"tags"},
-			ForceNew:  []string{"vpcId"},
 		},
 		Waits: true,
 		Check: onlyTags,
@@ -31,7 +30,7 @@ func gateway() *cloud.Type {
 			all, err := common(tx, in, "internet-gateway", id)
 			return id, all, err
 		},
-		Change: retag,
+		Change: changeGateway,
 		Blocks: func(s *cloud.State, o *cloud.Object) (out []*cloud.Object) {
 			for _, m := range s.All(typeInstance) {
 				if vpcOf(s, m) == provider.Str(o.Props, "vpcId") && publicAddress(s, m) != "" {
@@ -41,6 +40,21 @@ func gateway() *cloud.Type {
 			return out
 		},
 	}
+}
+
+// changeGateway takes a gateway from one VPC to another, which the vendor's provider
+// tries for 20 minutes while the service refuses to detach it.
+func changeGateway(tx *cloud.Tx, o *cloud.Object, all props) (props, error) {
+	vpc := provider.Str(all, "vpcId")
+	if vpc != provider.Str(o.Props, "vpcId") {
+		if by := tx.Cloud.Types[typeGateway].Blocks(tx.State, o); len(by) > 0 {
+			return nil, inUse(o, by)
+		}
+		if other := tx.Find(typeGateway, "vpcId", vpc); other != nil {
+			return nil, fmt.Errorf("Resource.AlreadyAssociated: resource %s is already attached to network %s", other.ID, vpc)
+		}
+	}
+	return retag(tx, o, all)
 }
 
 func routeTable() *cloud.Type {

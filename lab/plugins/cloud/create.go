@@ -41,7 +41,7 @@ func (c *Cloud) create(call *provider.Call, token string, t *Type, in Props) (st
 			return err
 		}
 		var err error
-		if o.ID, o.Props, err = t.Place(&Tx{State: s, Cloud: c, Config: call.Config}, in); err != nil {
+		if o.ID, o.Props, err = t.Place(&Tx{State: s, Cloud: c, Config: call.Config, URN: o.URN}, in); err != nil {
 			return err
 		}
 		if s.Objects[o.ID] != nil {

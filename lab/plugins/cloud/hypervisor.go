@@ -18,6 +18,7 @@ type Hypervisor interface {
 	DeleteMachine(ctx context.Context, id string) error
 	Machine(ctx context.Context, id string) (*vm.Status, error)
 	StartMachine(ctx context.Context, id string) error
+	StopMachine(ctx context.Context, id string) error
 	ApplyPolicy(ctx context.Context, networkID string, p vm.Policy) error
 }
 

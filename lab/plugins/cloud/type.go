@@ -39,7 +39,10 @@ type Type struct {
 	Machine func(s *State, o *Object) (vm.Machine, error)
 	// Running returns the outputs that tell whether a machine runs.
 	Running func(running bool) Props
-	// Starts says whether an update starts a machine that is stopped.
+	// Stops says whether an update is made while the machine is stopped, which it is
+	// started after. Optional.
+	Stops func(before, after Props) bool
+	// Starts says whether an update starts a machine that is stopped. Optional.
 	Starts func(before, after Props) bool
 	// Waits says that the vendor's provider goes on asking for a while when
 	// the vendor refuses to delete what is in use.
@@ -58,6 +61,8 @@ type Tx struct {
 	*State
 	Cloud  *Cloud
 	Config Props // the provider's configuration
+	// URN is that of the resource that an object is placed for; empty in other changes.
+	URN string
 }
 
 // refs lists an object's references that are set.

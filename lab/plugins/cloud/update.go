@@ -33,16 +33,34 @@ func (c *Cloud) update(ctx context.Context, config Props, token string, t *Type,
 	if err := c.enforce(ctx); err != nil {
 		return nil, err
 	}
-	if t.Starts != nil && t.Starts(before, after) {
-		host, err := c.hypervisor(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := host.StartMachine(ctx, VMID(id)); err != nil {
-			return nil, err
-		}
+	if err := c.restart(ctx, t, VMID(id), before, after); err != nil {
+		return nil, err
 	}
 	return c.changed(ctx, id)
+}
+
+// restart stops and starts a machine, if an update takes that.
+func (c *Cloud) restart(ctx context.Context, t *Type, id string, before, after Props) error {
+	stops := t.Stops != nil && t.Stops(before, after)
+	if !stops && (t.Starts == nil || !t.Starts(before, after)) {
+		return nil
+	}
+	host, err := c.hypervisor(ctx)
+	if err != nil {
+		return err
+	}
+	if stops {
+		status, err := host.Machine(ctx, id)
+		if err != nil {
+			return err
+		}
+		if status.Running {
+			if err := host.StopMachine(ctx, id); err != nil {
+				return err
+			}
+		}
+	}
+	return host.StartMachine(ctx, id)
 }
 
 // applied returns the properties after new inputs: those that are no longer set

@@ -52,11 +52,8 @@ func droplet() *cloud.Type {
 		Refs: func(p props) []cloud.Ref {
 			return []cloud.Ref{{Property: "vpcUuid", Type: typeVpc, ID: provider.Str(p, "vpcUuid")}}
 		},
-		Place: placeDroplet,
-		Change: func(tx *cloud.Tx, _ *cloud.Object, all props) (props, error) {
-			makeTags(tx, all)
-			return provider.Merge(all, hardware(provider.Str(all, "size"))), nil
-		},
+		Place:   placeDroplet,
+		Change:  changeDroplet,
 		Machine: machine,
 		View:    seenAddresses,
 		Running: func(running bool) props {
@@ -66,7 +63,7 @@ func droplet() *cloud.Type {
 			}
 			return provider.From(map[string]any{"status": status})
 		},
-		Starts: func(before, after props) bool { return provider.Str(before, "size") != provider.Str(after, "size") },
+		Stops: func(before, after props) bool { return provider.Str(before, "size") != provider.Str(after, "size") },
 		// A reserved address is free again; a firewall forgets the droplet.
 		Leave: func(tx *cloud.Tx, o *cloud.Object) error {
 			for _, a := range tx.All(typeAssignment) {
@@ -86,6 +83,21 @@ func droplet() *cloud.Type {
 			return nil
 		},
 	}
+}
+
+// changeDroplet gives a droplet another size, perhaps. Its disk may grow, and never
+// shrinks: see "How to resize Droplets" in the vendor's documentation.
+func changeDroplet(tx *cloud.Tx, o *cloud.Object, all props) (props, error) {
+	made := hardware(provider.Str(all, "size"))
+	now, wanted := provider.Int(o.Props, "disk", 0), provider.Int(made, "disk", 0)
+	switch {
+	case wanted < now:
+		return nil, apiError(422, "this size is not available because it has a smaller disk: %d GB, and the droplet has %d", wanted, now)
+	case !provider.Bool(all, "resizeDisk", true):
+		made["disk"] = o.Props["disk"]
+	}
+	makeTags(tx, all)
+	return provider.Merge(all, made), nil
 }
 
 // dropletOf is the ID of the droplet that a number stands for, or "".

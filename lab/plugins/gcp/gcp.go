@@ -66,7 +66,7 @@ func New() *cloud.Cloud {
 func Package(c *cloud.Cloud) *provider.Package {
 	return &provider.Package{
 		Name: "gcp", Module: "github.com/pulumi/pulumi-gcp/sdk/v7",
-		Config: gcp.ProviderArgs{}, ConfigForceNew: []string{"project"}, CheckConfig: checkConfig,
+		Config: gcp.ProviderArgs{}, CheckConfig: checkConfig,
 		Resources: c.Resources(),
 		Functions: map[string]*provider.Function{
 			getManagedZone: {Args: dns.LookupManagedZoneArgs{}, Call: lookupZone(c)},

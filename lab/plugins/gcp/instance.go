@@ -43,8 +43,7 @@ func instance() *cloud.Type {
 			},
 			ForceNew: []string{
 				"bootDisk.deviceName", "bootDisk.initializeParams", "bootDisk.diskEncryptionKeyRaw", "bootDisk.kmsKeySelfLink", "canIpForward",
-				"description", "name", "networkInterfaces.network", "networkInterfaces.networkIp", "networkInterfaces.nicType",
-				"networkInterfaces.subnetwork", "networkInterfaces.subnetworkProject", "project", "zone",
+				"description", "name", "networkInterfaces.networkIp", "networkInterfaces.nicType", "project", "zone",
 			},
 			Computed: []string{
 				"bootDisk", "confidentialInstanceConfig", "guestAccelerators", "minCpuPlatform", "networkInterfaces", "project",
@@ -69,9 +68,10 @@ func instance() *cloud.Type {
 			}
 			return provider.From(map[string]any{"currentStatus": status})
 		},
-		Starts: func(before, after props) bool {
-			return provider.Str(after, "desiredStatus") == "RUNNING" || provider.Str(before, "machineType") != provider.Str(after, "machineType")
+		Stops: func(before, after props) bool {
+			return provider.Str(before, "machineType") != provider.Str(after, "machineType")
 		},
+		Starts: func(_, after props) bool { return provider.Str(after, "desiredStatus") == "RUNNING" },
 	}
 }
 

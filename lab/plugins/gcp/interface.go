@@ -75,6 +75,10 @@ func changeInstance(tx *cloud.Tx, o *cloud.Object, all props) (props, error) {
 	if provider.Str(o.Props, "machineType") != provider.Str(all, "machineType") && !provider.Bool(all, "allowStoppingForUpdate", false) {
 		return nil, fmt.Errorf("changing the machine_type, min_cpu_platform, service_account, enable_display, shielded_instance_config, scheduling.node_affinities or network_interface.[#d].(network/subnetwork/subnetwork_project) or advanced_machine_features on a started instance requires stopping it: set allowStoppingForUpdate to true, or replace it")
 	}
+	if was, wanted := subnetOf(o.Props), subnetOf(all); was != wanted {
+		// The API does, while it is stopped. It keeps its ID, and gets another address.
+		return nil, fmt.Errorf("the lab doesn't move a machine from subnetwork %s to %s: replace it", was, wanted)
+	}
 	home := tx.Get(typeSubnetwork, subnetOf(o.Props))
 	before := natIP(o).String()
 	// An ephemeral address stays as long as the program names no other.

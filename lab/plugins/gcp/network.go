@@ -52,8 +52,13 @@ func subnetwork() *cloud.Type {
 		Schema: provider.Schema{
 			Args: compute.SubnetworkArgs{}, Outputs: compute.Subnetwork{}, Name: "name",
 			Supported: []string{"description", "name", "privateIpGoogleAccess", "project", "purpose", "region", "stackType"},
-			// The vendor widens ipCidrRange in place; Docker can't.
-			ForceNew: []string{"description", "ipCidrRange", "name", "network", "project", "purpose", "region"},
+			ForceNew:  []string{"description", "name", "network", "project", "purpose", "region"},
+			Replaces: func(before, after props) []string {
+				if widens(provider.Str(before, "ipCidrRange"), provider.Str(after, "ipCidrRange")) {
+					return nil
+				}
+				return []string{"ipCidrRange"}
+			},
 			Computed: []string{
 				"allowSubnetCidrRoutesOverlap", "externalIpv6Prefix", "privateIpGoogleAccess", "privateIpv6GoogleAccess",
 				"project", "purpose", "region", "secondaryIpRanges", "stackType",
@@ -77,12 +82,23 @@ func subnetwork() *cloud.Type {
 		Ready: withProject,
 		Place: placeSubnetwork,
 		Change: func(_ *cloud.Tx, o *cloud.Object, all props) (props, error) {
+			if was, wanted := provider.Str(o.Props, "ipCidrRange"), provider.Str(all, "ipCidrRange"); was != wanted {
+				return nil, fmt.Errorf("the lab doesn't widen a subnetwork in place, from %s to %s: Docker can't", was, wanted)
+			}
 			return provider.Merge(all, props{"network": o.Props["network"], "project": o.Props["project"], "region": o.Props["region"]}), nil
 		},
 		Network: func(o *cloud.Object) vm.Network {
 			return vm.Network{ID: o.ID, Cloud: "gcp", Name: o.Name(), CIDR: prefix(o), MTU: defaultMTU}
 		},
 	}
+}
+
+// widens says whether a range holds another: those are the changes that the API
+// makes in place.
+func widens(before, after string) bool {
+	a, err := netip.ParsePrefix(before)
+	b, berr := netip.ParsePrefix(after)
+	return err == nil && berr == nil && b.Bits() <= a.Bits() && b.Contains(a.Addr())
 }
 
 // prefix is the range of a subnetwork, which Check has found valid.
@@ -121,6 +137,9 @@ func placeSubnetwork(tx *cloud.Tx, in props) (string, props, error) {
 		}
 		if prefix(other).Overlaps(cidr) {
 			return "", nil, fmt.Errorf("googleapi: Error 400: invalid IPCidrRange: %s conflicts with existing subnetwork '%s', invalid", cidr, other.ID)
+		}
+		if other.URN == tx.URN {
+			continue // which it replaces: it will be gone soon
 		}
 		// One router has one network behind it.
 		return "", nil, fmt.Errorf("the lab simulates one subnetwork per network, and %s has %s: use that", home, other.ID)

@@ -34,7 +34,7 @@ func recordSet() *cloud.Type {
 			// Answers that depend on who asks are not simulated.
 			Required:  []string{"rrdatas"},
 			Supported: []string{"project", "ttl"},
-			ForceNew:  []string{"managedZone", "name", "project", "type"},
+			ForceNew:  []string{"managedZone", "name", "project"},
 			Computed:  []string{"project"},
 			Sets:      []string{"rrdatas"},
 			Equal: func(at, a, b string) bool {

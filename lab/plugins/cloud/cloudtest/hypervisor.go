@@ -126,7 +126,18 @@ func (h *Hypervisor) Machine(_ context.Context, id string) (*vm.Status, error) {
 
 // StartMachine starts a machine.
 func (h *Hypervisor) StartMachine(ctx context.Context, id string) error {
+	if err := h.begin(ctx, "StartMachine", id); err != nil {
+		return err
+	}
 	return h.Power(ctx, id, true)
+}
+
+// StopMachine stops a machine.
+func (h *Hypervisor) StopMachine(ctx context.Context, id string) error {
+	if err := h.begin(ctx, "StopMachine", id); err != nil {
+		return err
+	}
+	return h.Power(ctx, id, false)
 }
 
 // Power switches a machine on or off.
