@@ -5,9 +5,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"hybrid/clouds"
 	"hybrid/federation"
+	"hybrid/internal/settings"
 	"hybrid/mesh"
 	"hybrid/workloads"
 
@@ -30,6 +32,8 @@ func main() {
 // system is what the program makes.
 type system struct {
 	settings *Settings
+	// rollout has machines take turns, if the stack is there and they get other types.
+	rollout  *clouds.Rollout
 	clusters []*clouds.Cluster
 	// zone has the names in the DNS; nil without names.
 	zone *federation.Zone
@@ -44,17 +48,17 @@ type system struct {
 
 // program makes the system, from settings that are found to be right.
 func program(ctx *pulumi.Context) (*system, error) {
-	settings, err := loadSettings(ctx)
+	loaded, err := loadSettings(ctx)
 	if err := errors.Join(err, clouds.CheckAgent()); err != nil {
 		return nil, err
 	}
-	for _, warning := range clouds.Quotas(settings.Clusters, len(settings.AdminCIDRs)) {
+	for _, warning := range clouds.Quotas(loaded.Clusters, len(loaded.AdminCIDRs)) {
 		if err := ctx.Log.Warn(warning, nil); err != nil {
 			return nil, err
 		}
 	}
-	s := &system{settings: settings}
-	for _, step := range []func(*pulumi.Context) error{s.makeClusters, s.makeZone, s.joinClusters, s.federate, s.makePostgres} {
+	s := &system{settings: loaded}
+	for _, step := range []func(*pulumi.Context) error{s.compare, s.makeClusters, s.makeZone, s.joinClusters, s.federate, s.makePostgres} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -62,12 +66,33 @@ func program(ctx *pulumi.Context) (*system, error) {
 	return s, nil
 }
 
+// compare holds the settings against the stack as it was. The error lists every
+// change that would end a cluster without being allowed to.
+func (s *system) compare(ctx *pulumi.Context) error {
+	former, err := clouds.ReadFormer(ctx)
+	if err != nil {
+		return err
+	}
+	var p settings.Problems
+	for _, c := range s.settings.Clusters {
+		refused, err := former.Check(ctx, c, s.settings.Shared)
+		if err != nil {
+			return err
+		}
+		for _, reason := range refused {
+			p.Add(fmt.Sprintf("cluster %q", c.Name), "%s", reason)
+		}
+	}
+	s.rollout = clouds.NewRollout(ctx, former)
+	return p.Err()
+}
+
 // makeClusters makes all clusters. They know nothing of each other, so they come
 // up side by side, and adding one leaves the others alone.
 func (s *system) makeClusters(ctx *pulumi.Context) error {
 	for _, c := range s.settings.Clusters {
 		made, err := clouds.NewCluster(ctx, c.Name, &clouds.ClusterArgs{
-			Settings: c, Shared: s.settings.Shared, Names: s.settings.names(c.Name),
+			Settings: c, Shared: s.settings.Shared, Names: s.settings.names(c.Name), Rollout: s.rollout,
 		})
 		if err != nil {
 			return err

@@ -24,6 +24,7 @@ func (s *system) outputs() pulumi.Map {
 			"federationHost": pulumi.Bool(s.settings.Clusters[i].FederationHost),
 			"sshUser":        pulumi.String(c.SSHUser),
 			"nodes":          c.Addresses(),
+			"fixed":          c.Fixed(),
 		}
 		keys[c.Name] = c.SSHPrivateKey
 		kubeconfigs = append(kubeconfigs, c.Kubeconfig)

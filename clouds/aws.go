@@ -55,13 +55,16 @@ func (a *amazon) network() (err error) {
 	a.subnet, err = ec2.NewSubnet(a.ctx, a.named("subnet"), &ec2.SubnetArgs{
 		VpcId: a.vpc.ID(), CidrBlock: cidr, AvailabilityZone: pulumi.String(a.args.Zone),
 		Tags: a.tags("subnet"),
-	}, a.opts()...)
+		// In another zone it has the same range, which EC2 refuses to give twice.
+	}, a.opts(pulumi.DeleteBeforeReplace(true))...)
 	if err != nil {
 		return err
 	}
 	a.gateway, err = ec2.NewInternetGateway(a.ctx, a.named("gateway"), &ec2.InternetGatewayArgs{
 		VpcId: a.vpc.ID(), Tags: a.tags("gateway"),
-	}, a.opts()...)
+		// It could be taken to another VPC, but not while the machines of the first
+		// are there, which go later.
+	}, a.opts(pulumi.ReplaceOnChanges([]string{"vpcId"}))...)
 	if err != nil {
 		return err
 	}
@@ -171,7 +174,7 @@ func (a *amazon) address(node string) error {
 	return err
 }
 
-func (a *amazon) machine(node, machineType string) (*Node, error) {
+func (a *amazon) machine(node, machineType string, opts ...pulumi.ResourceOption) (*Node, error) {
 	ami, err := a.image()
 	if err != nil {
 		return nil, err
@@ -189,13 +192,13 @@ func (a *amazon) machine(node, machineType string) (*Node, error) {
 		RootBlockDevice: ec2.InstanceRootBlockDeviceArgs{
 			VolumeType: pulumi.String("gp3"), VolumeSize: pulumi.Int(diskGiB), Encrypted: pulumi.Bool(true),
 		},
-	}, a.opts(
+	}, a.opts(append(opts,
 		pulumi.DependsOn(a.first),
 		// A new image or first boot is not worth a running node, and AWS stops
 		// an instance to change its user-data.
 		pulumi.IgnoreChanges([]string{"ami", "userData", "userDataBase64", "keyName"}),
 		pulumi.DeleteBeforeReplace(true),
-	)...)
+	)...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -209,6 +212,7 @@ func (a *amazon) machine(node, machineType string) (*Node, error) {
 		PrivateAddress: vm.PrivateIp,
 		EgressAddress:  eip.PublicIp,
 		Machine:        vm.ID().ToStringOutput(),
+		machine:        vm,
 		attached:       attached,
 		user:           "ubuntu",
 	}, err

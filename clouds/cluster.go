@@ -21,6 +21,9 @@ type ClusterArgs struct {
 	// Names are DNS names by which the Kubernetes API is reached. Its certificate
 	// is valid for them, and is made anew when they change.
 	Names []string
+	// Rollout has machines take turns when their types change. Without it they
+	// change all at the same time.
+	Rollout *Rollout
 }
 
 // Node is a machine of a cluster.
@@ -39,9 +42,12 @@ type Node struct {
 	Machine pulumi.StringOutput
 	// Joined exists when the node is part of the cluster, Ready or not.
 	Joined pulumi.Resource
-	// Member exists while the node is part of the cluster, and has been Ready.
+	// Member exists while the node is part of the cluster, Ready or not: its
+	// deletion takes a worker out.
 	Member pulumi.CustomResource
 
+	// machine is what the cloud calls a droplet or an instance.
+	machine pulumi.Resource
 	// attached must exist before PublicAddress leads to the machine.
 	attached pulumi.Resource
 	// user may log in by SSH: root, or one who may use sudo.
@@ -70,6 +76,8 @@ type Cluster struct {
 	Identity pulumi.CustomResource
 
 	cloud cloud
+	// fixed are the settings that can't change any more.
+	fixed map[string]string
 	// hosts says that the federation's API is here.
 	hosts bool
 }
@@ -89,7 +97,7 @@ type cloud interface {
 	sshKey(public pulumi.StringInput) error
 	// address allocates the static public address of a node to come.
 	address(node string) error
-	machine(node, machineType string) (*Node, error)
+	machine(node, machineType string, opts ...pulumi.ResourceOption) (*Node, error)
 	// admit lets the nodes of other clusters in, later: their addresses are
 	// known when their machines are.
 	admit(guests []guest) ([]pulumi.Resource, error)
@@ -119,6 +127,7 @@ func (c *Cluster) build(ctx *pulumi.Context, args ClusterArgs) error {
 	}
 	c.cloud = cl
 	cl.defaults()
+	c.fixed = s.fixed()
 	if err := c.provision(s, cl); err != nil {
 		return err
 	}
@@ -167,10 +176,15 @@ func (c *Cluster) provision(s *site, cl cloud) error {
 		if i == 0 {
 			machineType = s.args.ControlPlaneType
 		}
-		n, err := cl.machine(node, machineType)
+		turn, opts, err := s.args.Rollout.turn(c.Name, node, machineType)
 		if err != nil {
 			return err
 		}
+		n, err := cl.machine(node, machineType, opts...)
+		if err != nil {
+			return err
+		}
+		turn.of(n.machine)
 		n.PublicAddress = known(node, "public", n.PublicAddress)
 		if n.PrivateAddress != (pulumi.StringOutput{}) {
 			n.PrivateAddress = known(node, "private", n.PrivateAddress)
@@ -205,6 +219,10 @@ func (c *Cluster) connect(s *site, adminConf pulumi.StringOutput) error {
 	c.Provider = provider
 	return err
 }
+
+// Fixed are the settings that can't change while the cluster is there, for a stack's
+// outputs: ReadFormer finds them there again.
+func (c *Cluster) Fixed() pulumi.StringMap { return pulumi.ToStringMap(c.fixed) }
 
 // Addresses describes the nodes for a stack's outputs.
 func (c *Cluster) Addresses() pulumi.Array {

@@ -119,7 +119,7 @@ func (d *digitalOcean) address(node string) error {
 	return err
 }
 
-func (d *digitalOcean) machine(node, machineType string) (*Node, error) {
+func (d *digitalOcean) machine(node, machineType string, opts ...pulumi.ResourceOption) (*Node, error) {
 	vm, err := digitalocean.NewDroplet(d.ctx, node, &digitalocean.DropletArgs{
 		Name:     pulumi.String(node),
 		Region:   pulumi.String(d.args.Region),
@@ -131,12 +131,15 @@ func (d *digitalOcean) machine(node, machineType string) (*Node, error) {
 		UserData: pulumi.String(userData),
 		// It opens SSH to whoever may use the vendor's console.
 		DropletAgent: pulumi.Bool(false),
-	}, d.opts(
+		// A disk that has grown with its droplet's size never shrinks again, so that
+		// there would be no way back.
+		ResizeDisk: pulumi.Bool(false),
+	}, d.opts(append(opts,
 		pulumi.DependsOn([]pulumi.Resource{d.wall}),
 		// These matter at the first boot only; none is worth a running node.
 		pulumi.IgnoreChanges([]string{"image", "userData", "sshKeys", "dropletAgent"}),
 		pulumi.DeleteBeforeReplace(true),
-	)...)
+	)...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +155,7 @@ func (d *digitalOcean) machine(node, machineType string) (*Node, error) {
 		Name:          node,
 		PublicAddress: ip,
 		Machine:       vm.ID().ToStringOutput(),
+		machine:       vm,
 		attached:      attached,
 		user:          "root",
 	}, err

@@ -38,7 +38,7 @@ func (g *google) login() (err error) {
 // has, the provider looks for in its environment.
 func GoogleProvider(ctx *pulumi.Context, name string, args gcp.ProviderArgs, opts ...pulumi.ResourceOption) (*gcp.Provider, error) {
 	if args.Project == nil {
-		args.Project = plain(ctx, "gcp", "project")
+		args.Project = GoogleProject(ctx)
 	}
 	if args.Credentials == nil && args.AccessToken == nil {
 		args.Credentials, args.AccessToken = secret(ctx, "gcp", "credentials"), secret(ctx, "gcp", "accessToken")
@@ -46,15 +46,23 @@ func GoogleProvider(ctx *pulumi.Context, name string, args gcp.ProviderArgs, opt
 	return gcp.NewProvider(ctx, name, &args, opts...)
 }
 
+// GoogleProject is the stack's project, nil if it is left to the environment. Each
+// resource is given it: the provider's counts for new ones only, so that a change
+// would leave things in both.
+func GoogleProject(ctx *pulumi.Context) pulumi.StringPtrInput { return plain(ctx, "gcp", "project") }
+
+func (g *google) project() pulumi.StringPtrInput { return GoogleProject(g.ctx) }
+
 func (g *google) network() (err error) {
 	g.vpc, err = compute.NewNetwork(g.ctx, g.named("network"), &compute.NetworkArgs{
-		AutoCreateSubnetworks: pulumi.Bool(false),
+		AutoCreateSubnetworks: pulumi.Bool(false), Project: g.project(),
 	}, g.opts()...)
 	if err != nil {
 		return err
 	}
 	g.subnet, err = compute.NewSubnetwork(g.ctx, g.named("subnet"), &compute.SubnetworkArgs{
 		Network: g.vpc.ID(), IpCidrRange: pulumi.String(g.args.NetworkCIDR.String()), Region: pulumi.String(g.args.Region),
+		Project: g.project(),
 	}, g.opts()...)
 	return err
 }
@@ -69,7 +77,7 @@ func (g *google) firewall(rules []Rule) error {
 		}
 		args := &compute.FirewallArgs{
 			Network: g.vpc.ID(), Direction: pulumi.String("INGRESS"), TargetTags: tags,
-			Allows: compute.FirewallAllowArray{allow}, Description: pulumi.String(r.Purpose),
+			Allows: compute.FirewallAllowArray{allow}, Description: pulumi.String(r.Purpose), Project: g.project(),
 		}
 		if r.From == FromAdmins {
 			args.SourceRanges = prefixes(g.args.AdminCIDRs)
@@ -97,6 +105,7 @@ func (g *google) admit(guests []guest) (made []pulumi.Resource, err error) {
 		rule, err := compute.NewFirewall(g.ctx, g.named("peer-"+p.Name), &compute.FirewallArgs{
 			Network: g.vpc.ID(), Direction: pulumi.String("INGRESS"), TargetTags: pulumi.StringArray{pulumi.String(g.cluster)},
 			Allows: allows, SourceRanges: singles(p.Cluster), Description: pulumi.String("mesh and federation with " + p.Name),
+			Project: g.project(),
 		}, g.opts()...)
 		if err != nil {
 			return nil, err
@@ -114,17 +123,17 @@ func (g *google) sshKey(public pulumi.StringInput) error {
 
 func (g *google) address(node string) error {
 	ip, err := compute.NewAddress(g.ctx, node+"-address", &compute.AddressArgs{
-		AddressType: pulumi.String("EXTERNAL"), Region: pulumi.String(g.args.Region),
+		AddressType: pulumi.String("EXTERNAL"), Region: pulumi.String(g.args.Region), Project: g.project(),
 	}, g.opts()...)
 	g.addresses[node] = ip
 	return err
 }
 
-func (g *google) machine(node, machineType string) (*Node, error) {
+func (g *google) machine(node, machineType string, opts ...pulumi.ResourceOption) (*Node, error) {
 	const user = "ubuntu"
 	ip := g.addresses[node].Address
 	vm, err := compute.NewInstance(g.ctx, node, &compute.InstanceArgs{
-		Name: pulumi.String(node), Zone: pulumi.String(g.args.Zone), MachineType: pulumi.String(machineType),
+		Name: pulumi.String(node), Zone: pulumi.String(g.args.Zone), MachineType: pulumi.String(machineType), Project: g.project(),
 		Tags: pulumi.StringArray{pulumi.String(g.cluster)},
 		BootDisk: compute.InstanceBootDiskArgs{InitializeParams: compute.InstanceBootDiskInitializeParamsArgs{
 			Image: pulumi.String(g.args.Image), Size: pulumi.Int(diskGiB), Type: pulumi.String("pd-balanced"),
@@ -143,12 +152,14 @@ func (g *google) machine(node, machineType string) (*Node, error) {
 			"block-project-ssh-keys": pulumi.String("TRUE"),
 		},
 		AllowStoppingForUpdate: pulumi.Bool(true),
-	}, g.opts(
+	}, g.opts(append(opts,
 		pulumi.DependsOn(g.first),
+		// It could be moved, but a control plane can't do without its address.
+		pulumi.ReplaceOnChanges([]string{"networkInterfaces[0].subnetwork"}),
 		// A new image or first boot is not worth a running node.
 		pulumi.IgnoreChanges([]string{"bootDisk.initializeParams.image", `metadata["user-data"]`}),
 		pulumi.DeleteBeforeReplace(true),
-	)...)
+	)...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +169,8 @@ func (g *google) machine(node, machineType string) (*Node, error) {
 		PrivateAddress: vm.NetworkInterfaces.Index(pulumi.Int(0)).NetworkIp().Elem(),
 		EgressAddress:  ip,
 		Machine:        vm.InstanceId, // its ID is made of its name, which a new machine takes over
-		attached:       vm,            // boots with its address
+		machine:        vm,
+		attached:       vm, // boots with its address
 		user:           user,
 	}, nil
 }

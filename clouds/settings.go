@@ -50,6 +50,9 @@ type Settings struct {
 	Workers int `json:"workers"`
 	// FederationHost says that the federation's API is to be here.
 	FederationHost bool `json:"federationHost"`
+	// Replace allows a change of settings to end the cluster and make it anew: see
+	// Former.Check.
+	Replace bool `json:"replace"`
 }
 
 // DefaultSettings are what an item of hybrid:clusters leaves out.

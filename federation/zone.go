@@ -63,18 +63,18 @@ func NewZone(ctx *pulumi.Context, name string, args *ZoneArgs, opts ...pulumi.Re
 }
 
 func (z *Zone) build(ctx *pulumi.Context, name string, args *ZoneArgs) error {
-	login := gcp.ProviderArgs{}
+	project := clouds.GoogleProject(ctx)
 	if args.Project != "" {
-		login.Project = pulumi.String(args.Project)
+		project = pulumi.String(args.Project)
 	}
-	provider, err := clouds.GoogleProvider(ctx, name+"-gcp", login, pulumi.Parent(z))
+	provider, err := clouds.GoogleProvider(ctx, name+"-gcp", gcp.ProviderArgs{Project: project}, pulumi.Parent(z))
 	if err != nil {
 		return err
 	}
 	var zone pulumi.StringOutput
 	if args.Existing != "" {
 		zone = z.find(ctx, args, provider)
-	} else if zone, err = z.make(ctx, name, args, provider); err != nil {
+	} else if zone, err = z.make(ctx, name, args, project, provider); err != nil {
 		return err
 	}
 	names := map[string][]*clouds.Node{RecordName: args.Host.Nodes} // each of them serves it
@@ -89,7 +89,7 @@ func (z *Zone) build(ctx *pulumi.Context, name string, args *ZoneArgs) error {
 		}
 		record, err := dns.NewRecordSet(ctx, name+"-"+label, &dns.RecordSetArgs{
 			ManagedZone: zone, Name: pulumi.String(label + "." + args.Domain + "."),
-			Type: pulumi.String("A"), Ttl: pulumi.Int(recordTTL), Rrdatas: addresses,
+			Type: pulumi.String("A"), Ttl: pulumi.Int(recordTTL), Rrdatas: addresses, Project: project,
 		}, pulumi.Parent(z), pulumi.Provider(provider))
 		if err != nil {
 			return err
@@ -101,10 +101,10 @@ func (z *Zone) build(ctx *pulumi.Context, name string, args *ZoneArgs) error {
 
 // make makes a public zone. What somebody else puts into it keeps it from being
 // destroyed: its own records, which go first, don't.
-func (z *Zone) make(ctx *pulumi.Context, name string, args *ZoneArgs, provider pulumi.ProviderResource) (pulumi.StringOutput, error) {
+func (z *Zone) make(ctx *pulumi.Context, name string, args *ZoneArgs, project pulumi.StringPtrInput, provider pulumi.ProviderResource) (pulumi.StringOutput, error) {
 	zone, err := dns.NewManagedZone(ctx, name, &dns.ManagedZoneArgs{
 		DnsName:     pulumi.String(args.Domain + "."),
-		Description: pulumi.String("The APIs of the clusters and of their federation"),
+		Description: pulumi.String("The APIs of the clusters and of their federation"), Project: project,
 	}, pulumi.Parent(z), pulumi.Provider(provider))
 	if err != nil {
 		return pulumi.StringOutput{}, err

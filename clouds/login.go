@@ -1,0 +1,81 @@
+package clouds
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// login is how the remote commands of a node reach it: their connection, as it lies
+// in the stack's state.
+type login struct {
+	Host       string `json:"host"`
+	User       string `json:"user"`
+	PrivateKey string `json:"privateKey"`
+	HostKey    string `json:"hostKey"`
+	// port is SSH's, unless a test has another.
+	port string
+}
+
+// run runs a command over SSH with the pinned host key, and gives it a script to
+// read. While the node lets it in not yet, it tries again: it may be starting. The
+// error is what the command has said, if it fails.
+func (l *login) run(ctx context.Context, command, script string) error {
+	client, err := l.dial(ctx)
+	for err != nil {
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Second):
+		}
+		client, err = l.dial(ctx)
+	}
+	defer context.AfterFunc(ctx, func() { client.Close() })()
+	defer client.Close()
+	session, err := client.NewSession()
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	var said bytes.Buffer
+	session.Stdin, session.Stderr = strings.NewReader(script), &said
+	if err := session.Run(command); err != nil {
+		return fmt.Errorf("%s: %w: %s", l.Host, err, strings.TrimSpace(said.String()))
+	}
+	return nil
+}
+
+func (l *login) dial(ctx context.Context) (*ssh.Client, error) {
+	signer, err := ssh.ParsePrivateKey([]byte(l.PrivateKey))
+	if err != nil {
+		return nil, fmt.Errorf("%s: the SSH key in the stack's state: %w", l.Host, err)
+	}
+	hostKey, _, _, _, err := ssh.ParseAuthorizedKey([]byte(l.HostKey))
+	if err != nil {
+		return nil, fmt.Errorf("%s: the SSH host key in the stack's state: %w", l.Host, err)
+	}
+	address := net.JoinHostPort(l.Host, cmp.Or(l.port, "22"))
+	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	// A machine that has just gone doesn't even close the connection.
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	c, channels, requests, err := ssh.NewClientConn(conn, address, &ssh.ClientConfig{
+		User: l.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)},
+		HostKeyCallback: ssh.FixedHostKey(hostKey), HostKeyAlgorithms: []string{hostKey.Type()},
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", l.Host, err), conn.Close())
+	}
+	return ssh.NewClient(c, channels, requests), conn.SetDeadline(time.Time{})
+}

@@ -1,0 +1,57 @@
+# A node's turn to have its machine stopped. leave: drains it. return: waits until it
+# is back and Ready, lets pods in again, and waits for those that the cluster lacks.
+# Runs on the control plane.
+#
+# NODE  name of the node
+kube() { kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 20s "$@"; }
+
+main() {
+	case $2 in
+	leave) leave ;;
+	return) back ;;
+	*) die "expected leave or return, found \"$2\"" ;;
+	esac
+}
+
+leave() {
+	count=$(missing) || count=0
+	printf '%s\n' "$count" | put "$STATE/missing-$NODE"
+	drain "$NODE"
+}
+
+back() {
+	# What the cluster says of a machine that has just been stopped is still that it
+	# is Ready. Its kubelet renews a lease every 10 seconds.
+	tries=300
+	until before=$(renewed) && [ -n "$before" ]; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || die "the Kubernetes API doesn't answer 5 minutes after $NODE was started"
+		sleep 1
+	done
+	tries=300
+	until now=$(renewed) && [ -n "$now" ] && [ "$now" != "$before" ] && ready; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || die "node $NODE is not Ready 5 minutes after its machine was started: see \"journalctl -u kubelet\" on it, then run pulumi up again"
+		sleep 1
+	done
+	quietly "uncordon-$NODE" kube uncordon "$NODE"
+	tries=300
+	until now=$(missing) && [ "$now" -le "$(cat "$STATE/missing-$NODE" 2>/dev/null || echo 0)" ]; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || die "$now pods are not ready 5 minutes after $NODE came back, so no other node is stopped: see \"kubectl get pods -A\", then run pulumi up again"
+		sleep 1
+	done
+	rm -f "$STATE/missing-$NODE"
+}
+
+renewed() { kube -n kube-node-lease get lease "$NODE" -o 'jsonpath={.spec.renewTime}' 2>/dev/null; }
+
+ready() { [ "$(kube get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' 2>/dev/null)" = True ]; }
+
+# missing is how many pods there are that are not ready and have not ended.
+missing() {
+	pods=$(kube get pods -A -o 'jsonpath={range .items[*]}{.status.phase}={.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' 2>/dev/null) || return 1
+	printf '%s\n' "$pods" | grep -c -v -e '^Succeeded=' -e '^Failed=' -e '=True$' -e '^$' || true
+}
+
+main "$@" </dev/null

@@ -1,0 +1,214 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestChanges changes, in a stack that is there, the settings that take new machines or
+// stop them; `make e2e-long` runs it. It begins with as few steps at a time as there
+// can be.
+func TestChanges(t *testing.T) {
+	if !long() {
+		t.Skip("takes half an hour: see make e2e-long")
+	}
+	l := open(t)
+	var e edits
+	l.steps(t, []part{
+		{name: "up, one step at a time", run: func(l *lab) { l.up("--parallel", "1"); l.converged(want) }},
+		{name: "machine types, one node at a time", run: machineTypes},
+		{name: "networkCidr on GCE", run: anew(&e, "lab", "america", "networkCidr", "10.31.0.0/24")},
+		{name: "networkCidr on AWS", run: anew(&e, "lab", "frankfurt", "networkCidr", "10.21.0.0/24")},
+		{name: "zone on AWS", run: anew(&e, "lab", "frankfurt", "zone", "eu-central-1b")},
+		{name: "networkCidr on DigitalOcean", run: anew(&e, "lab", "london", "networkCidr", "10.11.0.0/24")},
+		{name: "gcp:project", run: anew(&e, "lab-two", "america", "", nil)},
+	})
+}
+
+// TestFewPlaces makes nine nodes with four steps at a time; `make e2e-long` runs it.
+func TestFewPlaces(t *testing.T) {
+	if !long() {
+		t.Skip("takes minutes: see make e2e-long")
+	}
+	l := open(t)
+	workers := map[string]int{"london": 2, "frankfurt": 3, "america": 1}
+	nodes := map[string][]string{}
+	for name, n := range workers {
+		for i := range n + 1 {
+			nodes[name] = append(nodes[name], fmt.Sprintf("%s-%d", name, i+1))
+		}
+	}
+	more := l.config(func(settings map[string]any) {
+		all := defaultClusters(l)
+		for _, c := range all {
+			c.(map[string]any)["workers"] = workers[c.(map[string]any)["name"].(string)]
+		}
+		settings["hybrid:clusters"] = all
+	})
+	l.up("--parallel", "4", more)
+	l.allReady(nodes)
+	l.must("preview", "--expect-no-changes", more)
+}
+
+// converged checks that all is well, and that there is nothing to do.
+func (l *lab) converged(want map[string][]string, config ...string) {
+	l.Helper()
+	l.allReady(want)
+	l.must(append([]string{"preview", "--expect-no-changes"}, config...)...)
+}
+
+// edits are other values of clusters' settings, by cluster and key.
+type edits map[string]map[string]any
+
+// with returns the edits and one more.
+func (e edits) with(cluster, key string, value any) edits {
+	out := edits{cluster: {}}
+	for c, values := range e {
+		out[c] = maps.Clone(values)
+	}
+	out[cluster][key] = value
+	return out
+}
+
+// edited are the settings of Pulumi.dev.yaml with edits, in a project of Google's.
+func (l *lab) edited(e edits, project string) string {
+	l.Helper()
+	return l.config(func(settings map[string]any) {
+		all := defaultClusters(l)
+		for _, c := range all {
+			c := c.(map[string]any)
+			maps.Copy(c, e[c["name"].(string)])
+		}
+		settings["hybrid:clusters"], settings["gcp:project"] = all, project
+	})
+}
+
+// refusals previews what would end a cluster.
+func refusals(l *lab) {
+	before := l.ids()
+	for _, c := range []struct{ config, want string }{
+		{l.edited(edits{}.with("america", "networkCidr", "10.31.0.0/24"), "lab"), `cluster "america": networkCidr changes`},
+		{l.edited(edits{}.with("frankfurt", "networkCidr", "10.21.0.0/24"), "lab"), `cluster "frankfurt": networkCidr changes`},
+		{l.edited(edits{}.with("frankfurt", "zone", "eu-central-1b"), "lab"), `cluster "frankfurt": zone changes`},
+		{l.edited(nil, "lab-two"), `cluster "america": gcp:project changes`},
+	} {
+		out, err := l.pulumi("preview", c.config)
+		if err == nil || !strings.Contains(out, c.want) || !strings.Contains(out, "replace: true") {
+			l.Errorf("preview: %v; want it refused, with %q", err, c.want)
+		}
+		if out, err = l.pulumi("up", "--yes", "--skip-preview", c.config); err == nil || !strings.Contains(out, c.want) {
+			l.Errorf("up: %v; want it refused, with %q", err, c.want)
+		}
+	}
+	if now := l.ids(); !maps.Equal(now, before) {
+		l.Errorf("what was refused has changed something: %v, want %v", now, before)
+	}
+}
+
+// anew changes a setting that ends a cluster, which the settings allow, on top of the
+// edits before. Without a key it is Google's project that changes.
+func anew(e *edits, project, cluster, key string, value any) func(*lab) {
+	return func(l *lab) {
+		if key != "" {
+			*e = e.with(cluster, key, value)
+		}
+		allowed := l.edited(e.with(cluster, "replace", true), project)
+		if out := l.must("preview", allowed); !strings.Contains(out, fmt.Sprintf("cluster %q ends and is made anew", cluster)) {
+			l.Error("the preview doesn't say that the cluster ends")
+		}
+		before := l.machineIDs()
+		l.up(allowed)
+		for node, id := range l.machineIDs() {
+			if replaced := before[node] != id; replaced != (clusterOf(node) == cluster) {
+				l.Errorf("%s: its machine is another one: %v", node, replaced)
+			}
+		}
+		l.converged(want, l.edited(*e, project))
+		_, resources := l.export()
+		for _, r := range resources {
+			if strings.HasPrefix(r.ID, "projects/") && !strings.HasPrefix(r.ID, "projects/"+project+"/") {
+				l.Errorf("%s is %s, want it in project %s", r.name(), r.ID, project)
+			}
+		}
+	}
+}
+
+// machineIDs are the IDs of each node's first step: another machine is met anew. A new
+// machine of Google's has the name, and so the ID, of the former.
+func (l *lab) machineIDs() map[string]string {
+	l.Helper()
+	met := map[string]string{}
+	for urn, id := range l.ids() {
+		if node, ok := strings.CutSuffix(urn[strings.LastIndex(urn, "::")+2:], "-first-contact"); ok {
+			met[node] = id
+		}
+	}
+	return met
+}
+
+// machineTypes gives all machines another type, and looks at how many are off at a
+// time meanwhile.
+func machineTypes(l *lab) {
+	var e edits
+	for cluster, size := range map[string]string{"london": "s-4vcpu-8gb", "frankfurt": "t3.large", "america": "e2-standard-2"} {
+		e = e.with(cluster, "controlPlaneType", size).with(cluster, "workerType", size)
+	}
+	config := l.edited(e, "lab")
+	before := l.machineIDs()
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	var most []string
+	stopped := map[string]bool{}
+	watching.Go(func() {
+		for {
+			var off []string
+			for cluster := range want {
+				for _, m := range l.machines(cluster) {
+					if !m.Running {
+						off, stopped[m.Name] = append(off, m.Name), true
+					}
+				}
+			}
+			if len(off) > len(most) {
+				most = off
+			}
+			select {
+			case <-done:
+				return
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	})
+	_, err := l.pulumi("up", "--yes", "--skip-preview", config)
+	close(done)
+	watching.Wait()
+	if err != nil {
+		l.Fatal(err)
+	}
+	if len(most) > 1 {
+		l.Errorf("%v were off at the same time", most)
+	}
+	if len(stopped) == 0 {
+		l.Error("no machine was seen off: has it been looked at?")
+	}
+	if now := l.machineIDs(); !maps.Equal(now, before) {
+		l.Errorf("machines %v, want those of before, %v", now, before)
+	}
+	l.converged(want, config)
+	for cluster, nodes := range want {
+		for _, node := range nodes {
+			if cordoned := strings.TrimSpace(l.run(cluster+"-1", "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get node "+node+" -o jsonpath={.spec.unschedulable}")); cordoned != "" {
+				l.Errorf("%s lets no pods in", node)
+			}
+		}
+	}
+	l.up()
+	if now := l.machineIDs(); !maps.Equal(now, before) {
+		l.Errorf("back: machines %v, want %v", now, before)
+	}
+	l.converged(want)
+}
