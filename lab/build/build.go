@@ -34,12 +34,16 @@ func (b *Builder) Path(program string) string { return filepath.Join(b.Cache, "b
 // All builds every program that isn't built. They are compiled one after the other:
 // each compilation uses all cores by itself, the largest packages take 5 GB, and what
 // programs share is compiled once. Linking takes one core, so that the next program's
-// compilation begins meanwhile.
-func (b *Builder) All(ctx context.Context) error {
+// compilation begins meanwhile. It tells built of each program that is there.
+func (b *Builder) All(ctx context.Context, built func(name string)) error {
 	programs, err := b.programs()
 	if err != nil {
 		return err
 	}
+	return b.all(ctx, programs, built)
+}
+
+func (b *Builder) all(ctx context.Context, programs []program, built func(name string)) error {
 	all, ctx := errgroup.WithContext(ctx)
 	for _, p := range programs {
 		compiled := make(chan struct{})
@@ -48,6 +52,7 @@ func (b *Builder) All(ctx context.Context) error {
 			if err := b.one(ctx, p, next); err != nil {
 				return fmt.Errorf("building %s: %w", p.name, err)
 			}
+			built(p.name)
 			next()
 			return nil
 		})

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,6 +102,31 @@ func TestLinkingIsAnnounced(t *testing.T) {
 		}
 	}); err != nil || len(before) != 1 {
 		t.Errorf("got %v, announced %d times before the program was there; want once", err, len(before))
+	}
+}
+
+func TestAllTellsOfEachProgramAndStopsAtAFailure(t *testing.T) {
+	b, p := project(t)
+	second, broken, never := p, p, p
+	second.name, broken.name, broken.pkg, never.name = "second", "broken", "./nosuch", "never"
+	var mu sync.Mutex // one may be linked while the next is compiled
+	var told []string
+	tell := func(name string) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, name)
+	}
+	if err := b.all(t.Context(), []program{p, second}, tell); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(told)
+	if want := []string{"second", "tool"}; !slices.Equal(told, want) || !isFile(b.Path("second")) {
+		t.Errorf("told of %q, want %q", told, want)
+	}
+	told = nil
+	err := b.all(t.Context(), []program{broken, never}, tell)
+	if err == nil || !strings.Contains(err.Error(), "building broken: ") || len(told) > 0 || isFile(b.Path("never")) {
+		t.Errorf("got %v, told of %q; want the broken one's error, and nothing built", err, told)
 	}
 }
 

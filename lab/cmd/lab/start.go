@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/docker/docker/client"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"hybrid/internal/shell"
 	"hybrid/lab/build"
@@ -61,31 +63,61 @@ func (l *lab) prepare(ctx context.Context, checks ...func(context.Context) error
 	}); err != nil {
 		return err
 	}
-	b := &build.Builder{Project: l.Project, Cache: l.Cache, Log: l.log}
-	if err := b.All(ctx); err != nil {
-		return err
-	}
-	if err := l.Install(ctx); err != nil {
-		return err
-	}
-	return l.images(ctx, b)
-}
-
-func (l *lab) images(ctx context.Context, b *build.Builder) error {
 	cli, err := docker.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer cli.Close()
-	var machines string
-	if err := l.log.Do("the machines' image", func(s *progress.Step) (err error) {
-		machines, err = image.Ensure(ctx, cli, image.Inputs{
-			Kube: b.Path("kube"), Containerd: b.Path("containerd"), Shim: b.Path("containerd-shim-runc-v2"),
-		}, func(line string) { s.Note("%s", line) })
-		return err
-	}); err != nil {
+	machines, err := l.programs(ctx, cli)
+	if err != nil {
 		return err
 	}
+	if err := l.Install(ctx); err != nil {
+		return err
+	}
+	return l.images(ctx, cli, machines)
+}
+
+// programs builds them all, and the machines' image as soon as its own are there:
+// Debian's packages need the network and the disk more than the processor. It returns
+// the image's reference.
+func (l *lab) programs(ctx context.Context, cli *client.Client) (machines string, err error) {
+	b := l.builder()
+	own := []string{"kube", "containerd", "containerd-shim-runc-v2"}
+	there := make(chan struct{}, len(own))
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error {
+		return b.All(ctx, func(name string) {
+			if slices.Contains(own, name) {
+				there <- struct{}{}
+			}
+		})
+	})
+	work.Go(func() error {
+		for range own {
+			select {
+			case <-there:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return l.log.Do("the machines' image", func(s *progress.Step) (err error) {
+			machines, err = image.Ensure(ctx, cli, image.Inputs{
+				Kube: b.Path("kube"), Containerd: b.Path("containerd"), Shim: b.Path("containerd-shim-runc-v2"),
+			}, func(line string) { s.Note("%s", line) })
+			return err
+		})
+	})
+	err = work.Wait()
+	return machines, err
+}
+
+func (l *lab) builder() *build.Builder {
+	return &build.Builder{Project: l.Project, Cache: l.Cache, Log: l.log}
+}
+
+func (l *lab) images(ctx context.Context, cli *client.Client, machines string) error {
+	b := l.builder()
 	return l.log.Do("the registry's images", func(s *progress.Step) error {
 		return registry.Build(ctx, cli, registry.Inputs{
 			Kube: b.Path("kube"), CoreDNS: b.Path("coredns"), Karmada: b.Path("karmada"), Pause: b.Path("pause"),
