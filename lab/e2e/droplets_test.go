@@ -18,7 +18,7 @@ import (
 func TestDroplets(t *testing.T) {
 	t.Setenv(digitalocean.QuirksVariable, digitalocean.LateAddresses+","+digitalocean.ReservedFirst)
 	l := openLong(t)
-	nodes := map[string][]string{"london": {"london-1", "london-2"}, "dublin": {"dublin-1", "dublin-2"}, "frankfurt": {"frankfurt-1", "frankfurt-2"}}
+	nodes := map[string][]string{"london": {"london-1", "london-2"}, "dublin": {"dublin-1", "dublin-2"}, "america": {"america-1", "america-2"}}
 	config := l.config(func(settings map[string]any) {
 		cluster := func(name, cloud, region, network, services string, workers int) map[string]any {
 			return map[string]any{
@@ -29,7 +29,7 @@ func TestDroplets(t *testing.T) {
 		settings["hybrid:clusters"] = []any{
 			cluster("london", "digitalocean", "lon1", "10.10.0.0/24", "10.96.0.0/16", 1),
 			cluster("dublin", "digitalocean", "lon1", "10.20.0.0/24", "10.97.0.0/16", 1),
-			cluster("frankfurt", "aws", "eu-central-1", "10.30.0.0/24", "10.98.0.0/16", 1),
+			cluster("america", "gce", "us-west1", "10.30.0.0/24", "10.98.0.0/16", 1),
 		}
 		settings["hybrid:postgres"] = map[string]any{"enabled": false}
 	})
@@ -42,6 +42,7 @@ func TestDroplets(t *testing.T) {
 		}
 	}
 	works(l, nodes)
+	fits(l, nodes)
 	for _, name := range droplets {
 		anchored(l, name)
 	}
@@ -71,7 +72,7 @@ func works(l *lab, nodes map[string][]string) {
 	l.Helper()
 	l.eventually(time.Minute, func() error { return l.meshed(nodes) })
 	l.allReady(nodes)
-	l.eventually(time.Minute, func() error { return l.membersReady("london", "dublin", "frankfurt") })
+	l.eventually(time.Minute, func() error { return l.membersReady("london", "dublin", "america") })
 	for _, cluster := range []string{"london", "dublin"} {
 		for _, m := range l.machines(cluster) {
 			n := l.node(m.Name)
