@@ -43,6 +43,7 @@ func TestWhatWaitsDependsOnWhatItWaitsFor(t *testing.T) {
 		waits[c+"-1-admin-conf"] = []string{c + "-1-init"}
 		waits[c+"-2-token"] = []string{c + "-1-init"}
 		waits[c+"-2-join"] = []string{c + "-2-token"}
+		waits[c+"-1-member"] = []string{c + "-1-init"}
 		waits[c+"-2-member"] = []string{c + "-2-join"}
 		waits[c+"-1-peer"] = []string{c + "-weave-net"}
 		waits[c+"-2-peer"] = []string{c + "-weave-net", c + "-2-join"}

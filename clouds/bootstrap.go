@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
+	"github.com/pulumi/pulumi-tls/sdk/v5/go/tls"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
@@ -18,7 +19,8 @@ var scripts embed.FS
 //
 // Per machine: first-contact → prepare, and on DigitalOcean addresses. Then on the control plane init →
 // admin-conf, and for each worker token (on the control plane) → join (on the
-// worker) → member, which takes the worker out of the cluster when it is deleted.
+// worker). member then lets each node's kubelet have its certificate, and takes a
+// worker out of the cluster when it is deleted.
 //
 // No step waits for a node to be Ready: nodes are by the mesh, which comes later
 // and so waits for that itself. What waited here could keep the mesh from starting,
@@ -32,6 +34,7 @@ var scripts embed.FS
 type bootstrap struct {
 	*site
 	key pulumi.StringOutput // SSH private key
+	pem pulumi.StringOutput // the same, in PEM
 }
 
 // host is a machine that has been contacted.
@@ -48,7 +51,7 @@ type step struct {
 	// of is the node that the step is about, if not the one it runs on.
 	of *Node
 	// params are assigned to shell variables before the script begins.
-	params pulumi.StringMap
+	params pulumi.StringMapInput
 	// after are the step's triggers: it is redone when one of these changes.
 	after pulumi.StringArray
 	// leaves says that the script also has something to do on deletion.
@@ -76,14 +79,25 @@ func (b *bootstrap) kubernetes(nodes []*Node) (adminConf pulumi.StringOutput, id
 	if err != nil {
 		return adminConf, nil, err
 	}
+	age, err := b.age()
+	if err != nil {
+		return adminConf, nil, err
+	}
 	conf, err := b.run(control, step{
-		script: "admin-conf", after: pulumi.StringArray{id(init)}, secret: true, timeout: "10m",
+		script: "admin-conf", after: pulumi.StringArray{id(init), age.ID().ToStringOutput()}, secret: true, timeout: "10m",
 		params: pulumi.StringMap{"PUBLIC": control.PublicAddress},
 	})
 	if err != nil {
 		return adminConf, nil, err
 	}
-	control.Joined, control.Member = init, init
+	control.Joined = init
+	control.Member, err = b.run(control, step{
+		script: "member", after: pulumi.StringArray{id(init)}, timeout: "10m",
+		params: pulumi.StringMap{"NODE": pulumi.String(control.Name), "ADDRESS": control.PrivateAddress, "TOKEN_ID": pulumi.String("")},
+	})
+	if err != nil {
+		return adminConf, nil, err
+	}
 	for _, worker := range hosts[1:] {
 		if err := b.join(control, init, worker); err != nil {
 			return adminConf, nil, err
@@ -118,20 +132,33 @@ func (b *bootstrap) prepare(n *Node) (*host, error) {
 	return h, err
 }
 
-// init creates the cluster on its control plane, and keeps the names in the API's
-// certificate.
+// init creates the cluster on its control plane, and later brings that to changed
+// settings, and the API's certificate to changed names.
 func (b *bootstrap) init(control *host) (*remote.Command, error) {
-	addresses := pulumi.All(control.PrivateAddress, control.PublicAddress)
-	documents := addresses.ApplyT(func(v []any) (string, error) {
-		return initDocuments(b.cluster, b.args, control.Name, v[0].(string), v[1].(string))
-	}).(pulumi.StringOutput)
-	names := addresses.ApplyT(func(v []any) string {
-		return strings.Join(certificateNames(b.cluster, b.args, control.Name, v[0].(string), v[1].(string)), " ")
-	}).(pulumi.StringOutput)
+	params := pulumi.All(control.PrivateAddress, control.PublicAddress).ApplyT(func(v []any) (map[string]string, error) {
+		return initParams(b.cluster, b.args, control.Name, v[0].(string), v[1].(string))
+	}).(pulumi.StringMapOutput)
 	return b.run(control, step{
-		script: "init", after: pulumi.StringArray{id(control.prepared)}, timeout: "25m",
-		params: pulumi.StringMap{"CONFIG": documents, "NAMES": names},
+		// Bringing a running control plane to other settings restarts its components
+		// one after the other; kubeadm waits up to five minutes for each.
+		script: "init", after: pulumi.StringArray{id(control.prepared)}, timeout: "30m", params: params,
 	})
+}
+
+// age is replaced in the last weeks of the certificate in admin.conf: then the control
+// plane has renewed that (files/renew-certificates.sh), and admin.conf is to be read
+// again. It is a certificate that proves nothing. Its provider knows the time, and this
+// program must not: two previews of the same state show the same.
+func (b *bootstrap) age() (*tls.SelfSignedCert, error) {
+	life := b.args.Kubeadm.certificateHours()
+	return tls.NewSelfSignedCert(b.ctx, b.named("admin-conf-age"), &tls.SelfSignedCertArgs{
+		PrivateKeyPem:       b.pem,
+		Subject:             tls.SelfSignedCertSubjectArgs{CommonName: pulumi.String("age of admin.conf")},
+		AllowedUses:         pulumi.StringArray{},
+		ValidityPeriodHours: pulumi.Int(life),
+		// After the control plane's own renewal, by a third.
+		EarlyRenewalHours: pulumi.Int(min(life/3, 30*24) * 2 / 3),
+	}, pulumi.Parent(b.parent))
 }
 
 // join makes a worker part of the cluster. Every join has a token of its own:
@@ -153,6 +180,10 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 		}
 		return joinDocument(b.args, worker.Name, v[1].(string), t)
 	}).(pulumi.StringOutput)
+	kubelet, err := render(kubeletConfiguration(b.args))
+	if err != nil {
+		return err
+	}
 	joined, err := b.run(worker, step{
 		script: "join", after: pulumi.StringArray{id(worker.prepared), id(token)}, timeout: "25m",
 		params: pulumi.StringMap{
@@ -160,6 +191,7 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 			"CONFIG":    config,
 			"CA_HASH":   ticketPart(printed, func(t ticket) string { return t.caHash }),
 			"TOKEN_URN": token.URN().ToStringOutput(),
+			"KUBELET":   pulumi.String(strings.TrimSpace(kubelet)),
 		},
 	})
 	if err != nil {
@@ -171,6 +203,7 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 		after: pulumi.StringArray{id(joined)},
 		params: pulumi.StringMap{
 			"NODE":     pulumi.String(worker.Name),
+			"ADDRESS":  worker.PrivateAddress,
 			"TOKEN_ID": ticketPart(printed, ticket.id),
 		},
 		// A node need not leave a cluster that goes away, or has gone: init is

@@ -78,6 +78,8 @@ type Cluster struct {
 	cloud cloud
 	// fixed are the settings that can't change any more.
 	fixed map[string]string
+	// pem is SSHPrivateKey in PEM. Secret.
+	pem pulumi.StringOutput
 	// hosts says that the federation's API is here.
 	hosts bool
 }
@@ -131,7 +133,7 @@ func (c *Cluster) build(ctx *pulumi.Context, args ClusterArgs) error {
 	if err := c.provision(s, cl); err != nil {
 		return err
 	}
-	b := &bootstrap{site: s, key: c.SSHPrivateKey}
+	b := &bootstrap{site: s, key: c.SSHPrivateKey, pem: c.pem}
 	adminConf, identity, err := b.kubernetes(c.Nodes)
 	if err != nil {
 		return err
@@ -149,6 +151,7 @@ func (c *Cluster) provision(s *site, cl cloud) error {
 		return err
 	}
 	c.SSHPrivateKey = pulumi.ToSecret(key.PrivateKeyOpenssh).(pulumi.StringOutput)
+	c.pem = pulumi.ToSecret(key.PrivateKeyPem).(pulumi.StringOutput)
 	if err := cl.login(); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ type Script struct {
 	// "create" or "delete". Library comes before it.
 	Body string
 	// Params are assigned to shell variables before the body begins.
-	Params pulumi.StringMap
+	Params pulumi.StringMapInput
 	// Triggers run the script as a new one when one of them changes.
 	Triggers pulumi.Array
 	// Leaves says that the script also has something to do on deletion.
@@ -55,7 +55,11 @@ func command(ctx *pulumi.Context, name string, n *Node, key pulumi.StringOutput,
 	if err != nil {
 		return nil, fmt.Errorf("step %s: %w", name, err)
 	}
-	stdin := s.Params.ToStringMapOutput().ApplyT(func(params map[string]string) string {
+	params := s.Params
+	if params == nil {
+		params = pulumi.StringMap{}
+	}
+	stdin := params.ToStringMapOutput().ApplyT(func(params map[string]string) string {
 		return Compose(s.Body, params)
 	}).(pulumi.StringOutput)
 	args := &remote.CommandArgs{

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -41,6 +42,17 @@ func (k *KubeadmOverrides) byName() map[string]map[string]any {
 		"kubeletConfiguration":   k.KubeletConfiguration,
 		"kubeProxyConfiguration": k.KubeProxyConfiguration,
 	}
+}
+
+// certificateHours is how long kubeadm's certificates live, in whole hours: a year, if
+// nothing else is set (certificateValidityPeriod, see
+// https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/).
+func (k *KubeadmOverrides) certificateHours() int {
+	text, _ := k.ClusterConfiguration["certificateValidityPeriod"].(string)
+	if life, err := time.ParseDuration(text); err == nil {
+		return max(int(life.Hours()), 1)
+	}
+	return 365 * 24
 }
 
 // ours are fields that no override may set, and what to do instead: the program
@@ -99,28 +111,82 @@ type document = map[string]any
 // initDocuments are what kubeadm init reads. Nodes speak to the API at the
 // control plane's private address; the certificate also names the public one,
 // which administrators use.
-func initDocuments(cluster string, args *ClusterArgs, node, private, public string) (string, error) {
-	over := args.Kubeadm
-	return render(
+func initDocuments(cluster string, args *ClusterArgs, node, private, public string) []document {
+	return []document{
 		merged(document{
 			"apiVersion":       kubeadmVersion,
 			"kind":             "InitConfiguration",
 			"localAPIEndpoint": document{"advertiseAddress": private, "bindPort": APIPort},
 			"nodeRegistration": registration(node, private),
-		}, over.InitConfiguration),
+		}, args.Kubeadm.InitConfiguration),
 		clusterConfiguration(cluster, args, node, private, public),
-		merged(document{
-			"apiVersion": "kubelet.config.k8s.io/v1beta1",
-			"kind":       "KubeletConfiguration",
-			// A pod's own, like those that Kubernetes calls safe.
-			"allowedUnsafeSysctls": []any{SynRetries},
-			"cgroupDriver":         "systemd", // as containerd's, see scripts/prepare.sh
-		}, over.KubeletConfiguration),
+		kubeletConfiguration(args),
 		merged(document{
 			"apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
 			"kind":       "KubeProxyConfiguration",
-		}, over.KubeProxyConfiguration),
-	)
+		}, args.Kubeadm.KubeProxyConfiguration),
+	}
+}
+
+// kubeletConfiguration is what all kubelets of a cluster are told.
+func kubeletConfiguration(args *ClusterArgs) document {
+	return merged(document{
+		"apiVersion": "kubelet.config.k8s.io/v1beta1",
+		"kind":       "KubeletConfiguration",
+		// A pod's own, like those that Kubernetes calls safe.
+		"allowedUnsafeSysctls": []any{SynRetries},
+		"cgroupDriver":         "systemd", // as containerd's, see scripts/prepare.sh
+		// The API server verifies them: the cluster's authority signs a kubelet's
+		// serving certificate, and the next one before its end.
+		"serverTLSBootstrap": true,
+	}, args.Kubeadm.KubeletConfiguration)
+}
+
+// initParams are what init.sh is given of the settings, as the head of the script says.
+func initParams(cluster string, args *ClusterArgs, node, private, public string) (map[string]string, error) {
+	documents := initDocuments(cluster, args, node, private, public)
+	config, err := render(documents...)
+	if err != nil {
+		return nil, err
+	}
+	elsewhere := slices.Clone(documents)
+	elsewhere[1] = merged(documents[1], document{"certificatesDir": stateFolder + "/pki"})
+	certificate, err := render(elsewhere...)
+	if err != nil {
+		return nil, err
+	}
+	// The first counts for new nodes only. Of the second, names have a way of their own,
+	// the ranges can't change, and another version is no other setting.
+	running := slices.Clone(documents[1:])
+	running[0] = without(running[0], "kubernetesVersion", "networking")
+	server, _ := running[0]["apiServer"].(document)
+	running[0]["apiServer"] = without(server, "certSANs")
+	settings, err := render(running...)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{
+		"CONFIG":       config,
+		"CERTIFICATE":  certificate,
+		"NAMES":        strings.Join(certificateNames(cluster, args, node, private, public), " "),
+		"SETTINGS":     strings.TrimSpace(settings),
+		"NETWORKS":     fmt.Sprintf("%s %s", args.PodCIDR, args.ServiceCIDR),
+		"AUDIT_POLICY": auditPolicy,
+		"APPROVER":     approver,
+		"RENEWER":      renewer,
+	}, nil
+}
+
+// stateFolder is where scripts keep what they have done, $STATE in scripts/lib.sh.
+const stateFolder = "/var/lib/hybrid"
+
+// without is a copy of a document that lacks some keys.
+func without(d document, keys ...string) document {
+	out := maps.Clone(d)
+	for _, k := range keys {
+		delete(out, k)
+	}
+	return out
 }
 
 func clusterConfiguration(cluster string, args *ClusterArgs, node, private, public string) document {
@@ -138,7 +204,9 @@ func clusterConfiguration(cluster string, args *ClusterArgs, node, private, publ
 			"podSubnet":     args.PodCIDR.String(),
 			"serviceSubnet": args.ServiceCIDR.String(),
 		},
-		"apiServer": document{"certSANs": names},
+		"apiServer":         apiServer(names),
+		"controllerManager": withoutProfiling(),
+		"scheduler":         withoutProfiling(),
 	}, args.Kubeadm.ClusterConfiguration)
 }
 

@@ -58,7 +58,7 @@ func overridden() *ClusterArgs {
 
 func TestKubeadmDocuments(t *testing.T) {
 	for file, a := range map[string]*ClusterArgs{"init.yaml": args(AWS), "init-overridden.yaml": overridden()} {
-		got, err := initDocuments("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")
+		got, err := render(initDocuments("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,6 +70,41 @@ func TestKubeadmDocuments(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, file, got)
+	}
+}
+
+// Of the settings, what counts for a running cluster is neither its names, nor its
+// version, nor what only a new node looks at.
+func TestSettingsOfARunningCluster(t *testing.T) {
+	settings := func(change func(*ClusterArgs)) string {
+		a := args(AWS)
+		change(a)
+		p, err := initParams("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p["SETTINGS"]
+	}
+	before := settings(func(*ClusterArgs) {})
+	for name, c := range map[string]struct {
+		change func(*ClusterArgs)
+		counts bool
+	}{
+		"version":  {func(a *ClusterArgs) { a.KubernetesVersion = "v1.35.8" }, false},
+		"names":    {func(a *ClusterArgs) { a.Names = []string{"frankfurt.example.org"} }, false},
+		"services": {func(a *ClusterArgs) { a.ServiceCIDR = a.NetworkCIDR }, false},
+		"registration": {func(a *ClusterArgs) {
+			a.Kubeadm = KubeadmOverrides{InitConfiguration: overridden().Kubeadm.InitConfiguration}
+		}, false},
+		"etcd": {func(a *ClusterArgs) {
+			a.Kubeadm = KubeadmOverrides{ClusterConfiguration: overridden().Kubeadm.ClusterConfiguration}
+		}, true},
+		"kubelet": {func(a *ClusterArgs) { a.Kubeadm.KubeletConfiguration = document{"maxPods": int64(50)} }, true},
+		"proxy":   {func(a *ClusterArgs) { a.Kubeadm.KubeProxyConfiguration = document{"mode": "nftables"} }, true},
+	} {
+		if counts := settings(c.change) != before; counts != c.counts {
+			t.Errorf("%s: counts for a running cluster: %v, want %v", name, counts, c.counts)
+		}
 	}
 }
 
@@ -127,7 +162,7 @@ func read(t *testing.T, text string) KubeadmOverrides {
 // An empty key changes nothing, however deep it is.
 func TestEmptyOverrides(t *testing.T) {
 	documents := func(a *ClusterArgs) string {
-		init, err := initDocuments("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")
+		init, err := render(initDocuments("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +264,7 @@ func TestKubeadmFields(t *testing.T) {
 		}
 	}
 	check("", fields())
-	init, err := initDocuments("frankfurt", overridden(), "frankfurt-1", "10.10.0.2", "192.0.2.1")
+	init, err := render(initDocuments("frankfurt", overridden(), "frankfurt-1", "10.10.0.2", "192.0.2.1")...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,9 +9,11 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -28,7 +30,7 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	return &machine{scripttest.New(t, "cloud-init", "kubeadm", "kubectl", "systemctl"), t}
+	return &machine{scripttest.New(t, "chown", "cloud-init", "hybrid-approve-kubelets", "id", "kubeadm", "kubectl", "pkill", "systemctl", "useradd"), t}
 }
 
 // run runs a script of this package.
@@ -125,48 +127,151 @@ func TestFirstContact(t *testing.T) {
 	}
 }
 
+// arranged are the calls with which init begins.
+var arranged = []string{"id etcd", "chown etcd:etcd /var/lib/etcd",
+	"systemctl daemon-reload", "systemctl enable --now --quiet hybrid-approve-kubelets.timer",
+	"systemctl daemon-reload", "systemctl enable --now --quiet hybrid-renew-certificates.timer"}
+
+// initialized calls init's script with the parameters of a cluster.
+func initialized(t *testing.T, m *machine, change func(*ClusterArgs)) (stderr string, calls []string, err error) {
+	t.Helper()
+	a := args(AWS)
+	if change != nil {
+		change(a)
+	}
+	params, err := initParams("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, calls, err = m.run("init", "create", params)
+	if len(calls) < len(arranged) {
+		t.Fatalf("called only %v: %v %s", calls, err, stderr)
+	}
+	called(t, calls[:len(arranged)], arranged...)
+	return stderr, calls[len(arranged):], err
+}
+
 func TestInit(t *testing.T) {
 	m := newMachine(t)
-	config := map[string]string{"CONFIG": "kind: InitConfiguration", "NAMES": "10.10.0.2"}
 	// The first attempt dies half-way.
 	m.Program("kubeadm", `[ "$1" != init ] || { mkdir -p `+m.Dir+`/etc/kubernetes/pki; echo "port in use"; exit 1; }`)
-	_, stderr, calls, err := m.run("init", "create", config)
+	stderr, calls, err := initialized(t, m, nil)
 	if err == nil || !strings.Contains(stderr, "port in use") {
 		t.Errorf("found %v, %s", err, stderr)
 	}
 	called(t, calls, "kubeadm init --config /state/init.yaml --skip-token-print")
 	// The second one cleans up first, the third one has nothing to do.
 	m.Program("kubeadm", "")
-	_, _, calls, err = m.run("init", "create", config)
+	_, calls, err = initialized(t, m, nil)
 	if err != nil {
 		t.Error(err)
 	}
 	called(t, calls, "kubeadm reset --force", "kubeadm init")
-	_, stderr, calls, err = m.run("init", "create", config)
+	stderr, calls, err = initialized(t, m, nil)
 	if err != nil || stderr != "" {
 		t.Errorf("found %v, %s", err, stderr)
 	}
 	called(t, calls)
-	_, stderr, calls, err = m.run("init", "create", map[string]string{"CONFIG": "changed", "NAMES": "10.10.0.2"})
-	if err != nil || !strings.Contains(stderr, "initialized already") {
+}
+
+// The key of the Secrets stays what it is, and is for root only.
+func TestEncryptionKeyStays(t *testing.T) {
+	m := newMachine(t)
+	const path = "etc/kubernetes/hardening/encryption.yaml"
+	if stderr, _, err := initialized(t, m, nil); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	before := m.read(path)
+	if !regexp.MustCompile(`\n +secret: [A-Za-z0-9+/]{43}=\n`).MatchString(before) {
+		t.Errorf("found no key of 32 bytes in\n%s", before)
+	}
+	if info, err := os.Stat(m.Dir + "/" + path); err != nil || info.Mode() != 0o600 {
+		t.Errorf("found mode %v, %v; want 0600", info.Mode(), err)
+	}
+	if _, _, err := initialized(t, m, func(a *ClusterArgs) { a.Names = []string{"a.example.org"} }); err == nil {
+		t.Error("want an error: there is no certificate to rename")
+	}
+	if after := m.read(path); after != before {
+		t.Errorf("the key has changed:\n%s\n%s", before, after)
+	}
+}
+
+// Changed settings reach a cluster that is there.
+func TestReconfigure(t *testing.T) {
+	m := newMachine(t)
+	if stderr, _, err := initialized(t, m, nil); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	change := func(a *ClusterArgs) { a.Kubeadm.KubeletConfiguration = document{"maxPods": int64(50)} }
+	begun := []string{
+		"kubeadm init phase upload-config all --config /state/init.yaml",
+		"kubeadm init phase addon kube-proxy --config /state/init.yaml",
+		"kubeadm version -o short", "kubeadm upgrade apply",
+	}
+	done := append(slices.Clone(begun), "systemctl restart kubelet",
+		"kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 30s get --raw /readyz",
+		"kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 30s -n kube-system rollout restart daemonset/kube-proxy")
+	// An attempt that fails is made again.
+	m.Program("kubeadm", `case $1 in version) echo v1.35.4 ;; upgrade) echo "etcd did not start"; exit 1 ;; esac`)
+	stderr, calls, err := initialized(t, m, change)
+	if err == nil || !strings.Contains(stderr, "etcd did not start") {
 		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, calls, begun...)
+	m.Program("kubeadm", "[ $1 != version ] || echo v1.35.4")
+	stderr, calls, err = initialized(t, m, change)
+	if err != nil || !strings.Contains(stderr, "is away for a minute or two") {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, calls, done...)
+	if !strings.HasPrefix(calls[3], "kubeadm upgrade apply v1.35.4 --yes --force --skip-phases preflight --certificate-renewal=false") {
+		t.Errorf("found %s", calls[3])
+	}
+	stderr, calls, err = initialized(t, m, change)
+	if err != nil || stderr != "" {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, calls)
+	// The ranges of a running cluster stay.
+	stderr, calls, err = initialized(t, m, func(a *ClusterArgs) {
+		change(a)
+		a.ServiceCIDR = netip.MustParsePrefix("10.99.0.0/16")
+	})
+	if err == nil || !strings.Contains(stderr, `"10.32.0.0/12 10.96.0.0/16"`) || !strings.Contains(stderr, `"10.32.0.0/12 10.99.0.0/16"`) {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, calls)
+}
+
+// A cluster of a former release has Secrets that are not encrypted.
+func TestSecretsAreEncryptedOnce(t *testing.T) {
+	m := newMachine(t)
+	if stderr, _, err := initialized(t, m, nil); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	if err := os.Remove(m.Dir + "/state/encrypted"); err != nil {
+		t.Fatal(err)
+	}
+	const kube = "kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 30s "
+	m.Program("kubectl", `case $* in *replace*) [ -e `+m.Dir+`/again ] || { touch `+m.Dir+`/again; echo conflict >&2; exit 1; } ;; esac`)
+	stderr, calls, err := initialized(t, m, nil)
+	if err != nil || stderr != "" {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	slices.Sort(calls) // those of a pipe come in any order
+	called(t, calls, kube+"get secrets", kube+"get secrets", kube+"replace -f -", kube+"replace -f -")
+	_, calls, err = initialized(t, m, nil)
+	if err != nil {
+		t.Error(err)
 	}
 	called(t, calls)
 }
 
 // Other names change the certificate of a cluster that is there, and nothing else.
 func TestRename(t *testing.T) {
-	params := func(names ...string) map[string]string {
-		a := args(AWS)
-		a.Names = names
-		config, err := initDocuments("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return map[string]string{"CONFIG": config, "NAMES": strings.Join(certificateNames("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1"), " ")}
-	}
+	names := func(names ...string) func(*ClusterArgs) { return func(a *ClusterArgs) { a.Names = names } }
 	m := newMachine(t)
-	if _, stderr, _, err := m.run("init", "create", params("a.example.org")); err != nil {
+	if stderr, _, err := initialized(t, m, names("a.example.org")); err != nil {
 		t.Fatalf("%v: %s", err, stderr)
 	}
 	for _, file := range []string{"ca.crt", "ca.key", "apiserver.crt", "apiserver.key"} {
@@ -175,7 +280,7 @@ func TestRename(t *testing.T) {
 	const renew = "kubeadm init phase certs apiserver --config /state/certificate.yaml"
 	// The first attempt dies half-way.
 	m.Program("kubeadm", "echo no authority; exit 1")
-	_, stderr, calls, err := m.run("init", "create", params("b.example.org"))
+	stderr, calls, err := initialized(t, m, names("b.example.org"))
 	if err == nil || !strings.Contains(stderr, "no authority") {
 		t.Errorf("found %v, %s", err, stderr)
 	}
@@ -191,7 +296,7 @@ func TestRename(t *testing.T) {
 	x509) cat ;;
 	esac`)
 	show, look := "openssl x509 -noout -fingerprint -sha256", "openssl s_client -connect 127.0.0.1:6443"
-	_, stderr, calls, err = m.run("init", "create", params("b.example.org"))
+	stderr, calls, err = initialized(t, m, names("b.example.org"))
 	if err != nil || stderr != "" {
 		t.Errorf("found %v, %s", err, stderr)
 	}
@@ -203,21 +308,21 @@ func TestRename(t *testing.T) {
 		}
 	}
 	config := m.read("state/certificate.yaml")
-	if !strings.Contains(config, "\nkind: ClusterConfiguration\ncertificatesDir: "+m.Dir+"/state/pki\n") || !strings.Contains(config, "- b.example.org\n") {
+	if !strings.Contains(config, "\ncertificatesDir: "+m.Dir+"/state/pki\n") || !strings.Contains(config, "- b.example.org\n") {
 		t.Errorf("the certificate was made from:\n%s", config)
 	}
 	if _, err := os.Stat(m.Dir + "/state/pki"); err == nil {
 		t.Error("the authority's key is linked to still")
 	}
-	// Nothing to do; nor has anybody to be told that settings have changed.
-	_, stderr, calls, err = m.run("init", "create", params("b.example.org"))
+	// Nothing to do.
+	stderr, calls, err = initialized(t, m, names("b.example.org"))
 	if err != nil || stderr != "" {
 		t.Errorf("found %v, %s", err, stderr)
 	}
 	called(t, calls)
 	// An API that never takes the certificate is no success.
 	m.Program("openssl", `case $1 in s_client) echo other ;; x509) cat ;; esac`)
-	_, stderr, _, err = m.run("init", "create", params())
+	stderr, _, err = initialized(t, m, nil)
 	if err == nil || !strings.Contains(stderr, "does not use its new certificate") {
 		t.Errorf("found %v, %s", err, stderr)
 	}
@@ -248,8 +353,9 @@ func authority(t *testing.T) (certificate, hash string) {
 
 func TestJoin(t *testing.T) {
 	cert, hash := authority(t)
-	params := map[string]string{"NODE": "london-2", "CONFIG": token, "CA_HASH": hash, "TOKEN_URN": "urn:token"}
+	params := map[string]string{"NODE": "london-2", "CONFIG": token, "CA_HASH": hash, "TOKEN_URN": "urn:token", "KUBELET": "kind: KubeletConfiguration"}
 	joined := func(m *machine) {
+		m.File("state/kubelet", params["KUBELET"]+"\n")
 		m.File("etc/kubernetes/kubelet.conf", "x")
 		m.File("etc/kubernetes/pki/ca.crt", cert)
 	}
@@ -271,6 +377,10 @@ func TestJoin(t *testing.T) {
 			other, _ := authority(t)
 			m.File("etc/kubernetes/pki/ca.crt", other)
 		}, []string{"kubeadm reset --force", "kubeadm join"}, ""},
+		"joined, and kubelets are told something else since": {func(m *machine) {
+			joined(m)
+			m.File("state/kubelet", "kind: Other\n")
+		}, []string{"kubectl", "kubeadm upgrade node phase kubelet-config", "systemctl restart kubelet"}, ""},
 		"interrupted": {func(m *machine) {
 			joined(m)
 			m.File("etc/kubernetes/bootstrap-kubelet.conf", "x")
@@ -328,14 +438,23 @@ func TestAdminConf(t *testing.T) {
 
 func TestMember(t *testing.T) {
 	const kube = "kubectl --kubeconfig /etc/kubernetes/admin.conf "
-	worker := map[string]string{"NODE": "london-2", "TOKEN_ID": "abcdef"}
+	worker := map[string]string{"NODE": "london-2", "ADDRESS": "10.10.0.3", "TOKEN_ID": "abcdef"}
+	certified := []string{"hybrid-approve-kubelets", kube + "get --raw /api/v1/nodes/london-2/proxy/healthz"}
 	m := newMachine(t)
 	_, stderr, calls, err := m.run("member", "create", worker)
 	if err != nil {
 		t.Errorf("%v: %s", err, stderr)
 	}
-	// Not until it is Ready: that is the mesh's to wait for, which comes later.
-	called(t, calls, kube+"wait --for=create node/london-2", "kubeadm token delete --kubeconfig /etc/kubernetes/admin.conf abcdef")
+	called(t, calls, kube+"wait --for=create node/london-2", certified[0], certified[1],
+		"kubeadm token delete --kubeconfig /etc/kubernetes/admin.conf abcdef")
+	if got := m.read("state/nodes/london-2"); got != "10.10.0.3\n" {
+		t.Errorf("the node may have a certificate for %q", got)
+	}
+
+	_, _, calls, err = m.run("member", "create", map[string]string{"NODE": "london-1", "ADDRESS": "10.10.0.2", "TOKEN_ID": ""})
+	if err != nil || len(calls) != 3 {
+		t.Errorf("the control plane has no token to delete: %v %v", err, calls)
+	}
 
 	for ready, want := range map[string][]string{
 		"True":    {kube + "get node london-2", kube + "drain london-2", kube + "delete node london-2 --ignore-not-found"},
@@ -349,5 +468,18 @@ func TestMember(t *testing.T) {
 			t.Errorf("%q: %v: %s", ready, err, stderr)
 		}
 		called(t, calls, want...)
+		if _, err := os.Stat(m.Dir + "/state/nodes/london-2"); err == nil {
+			t.Errorf("%q: a node that has left may have a certificate", ready)
+		}
+	}
+}
+
+// A kubelet that the API server can't verify is no member.
+func TestMemberWithoutCertificate(t *testing.T) {
+	m := newMachine(t)
+	m.Program("kubectl", `case $* in *healthz*) echo "x509: certificate signed by unknown authority" >&2; exit 1 ;; esac`)
+	_, stderr, _, err := m.run("member", "create", map[string]string{"NODE": "london-2", "ADDRESS": "10.10.0.3", "TOKEN_ID": ""})
+	if err == nil || !strings.Contains(stderr, "unknown authority") || !strings.Contains(stderr, "kubelet of london-2") {
+		t.Errorf("found %v, %s", err, stderr)
 	}
 }

@@ -199,7 +199,7 @@ func TestNoSecretInPlainText(t *testing.T) {
 // its addresses back: so the membership is what triggers it.
 func TestNewMachineKeepsItsAddresses(t *testing.T) {
 	r := world{workers: three}.make(t)
-	for name, want := range map[string]string{"london-2-peer": "london-2-member-id", "london-1-peer": "london-1-init-id"} {
+	for name, want := range map[string]string{"london-2-peer": "london-2-member-id", "london-1-peer": "london-1-member-id"} {
 		triggers := r.Find(t, name).Inputs["triggers"].ArrayValue()
 		if len(triggers) != 1 || triggers[0].StringValue() != want {
 			t.Errorf("%s: triggers %v, want %s", name, triggers, want)

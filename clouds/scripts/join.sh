@@ -4,12 +4,14 @@
 # CONFIG     kubeadm's document, with the token: secret
 # CA_HASH    sha256:<hash of the public key> of the cluster's authority
 # TOKEN_URN  Pulumi's name of the token
+# KUBELET    what kubelets of the cluster are told
 main() {
 	exclusively
 	if joined; then
 		# kubelet creates the node object when it starts, and only then.
 		kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout 10s get node "$NODE" >/dev/null 2>&1 ||
 			systemctl restart kubelet
+		[ "$(cat "$STATE/kubelet" 2>/dev/null)" = "$KUBELET" ] || reconfigure
 		return
 	fi
 	config=$(mktemp -p /run hybrid-join.XXXXXX)
@@ -24,6 +26,16 @@ main() {
 		[ $tries -gt 0 ] || give_up
 		sleep 5
 	done
+	restrict_kubelet
+	printf '%s\n' "$KUBELET" | put "$STATE/kubelet"
+}
+
+# reconfigure fetches what kubelets of the cluster are told by now.
+reconfigure() {
+	quietly kubelet-config kubeadm upgrade node phase kubelet-config
+	restrict_kubelet
+	quietly kubelet systemctl restart kubelet
+	printf '%s\n' "$KUBELET" | put "$STATE/kubelet"
 }
 
 # joined: this machine's kubelet has credentials of this very cluster.

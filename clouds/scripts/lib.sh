@@ -49,3 +49,22 @@ put() {
 	cat >"$1.new"
 	mv "$1.new" "$1"
 }
+
+# await TRIES COMMAND...: waits until a command succeeds, a second between two tries.
+# Fails after so many.
+await() {
+	tries=$1
+	shift
+	until "$@" >/dev/null 2>&1; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 1
+	done
+}
+
+# restrict_kubelet: what the kubelet is told is for root only (CIS 4.1.1 and 4.1.9).
+restrict_kubelet() {
+	for file in /var/lib/kubelet/config.yaml /usr/lib/systemd/system/kubelet.service /usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf; do
+		[ ! -e $file ] || chmod 0600 $file
+	done
+}

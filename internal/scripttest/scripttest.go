@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how often a script looks for what it waits for.
-var patience = regexp.MustCompile(`\btries=[0-9]+`)
+var patience = regexp.MustCompile(`\b(tries=|await )[0-9]+`)
 
 // Machine is a folder in which scripts find what they look for on a machine, and
 // programs that only say what they were called with.
@@ -39,7 +39,7 @@ func New(t *testing.T, programs ...string) *Machine {
 		m.Program(name, "")
 	}
 	// Nothing else, for this machine may have a kubeadm of its own.
-	for _, name := range strings.Fields("sh awk cat chmod cmp cut dirname flock grep head hostname ln mkdir mktemp mv openssl rm sed sha256sum tail timeout touch") {
+	for _, name := range strings.Fields("sh awk base64 cat chmod cmp cut date dirname flock grep head hostname ln mkdir mktemp mv openssl rm sed sha256sum tail timeout touch") {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatalf("the scripts need %s: %v", name, err)
@@ -78,8 +78,10 @@ func (m *Machine) Program(name, body string) {
 func (m *Machine) Text(script string) string {
 	script = strings.NewReplacer("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PATH="+m.Dir+"/bin", "/var/lib/hybrid", m.Dir+"/state",
 		" /etc/", " "+m.Dir+"/etc/", "=/etc/", "="+m.Dir+"/etc/", "/proc/sys", m.Dir+"/proc/sys", "/var/log/pods", m.Dir+"/pods",
+		"/var/lib/etcd", m.Dir+"/var/lib/etcd", "/var/lib/kubelet", m.Dir+"/var/lib/kubelet", "/usr/local/sbin", m.Dir+"/usr/local/sbin", "/usr/local/bin/weave", m.Dir+"/usr/local/bin/weave",
+		"/usr/lib/systemd/system/kubelet", m.Dir+"/usr/lib/systemd/system/kubelet",
 		"/opt/cni", m.Dir+"/opt/cni", "/usr/lib/cni", m.Dir+"/usr/lib/cni", "-p /run", "-p "+m.Dir+"/run").Replace(script)
-	return patience.ReplaceAllString(script, "tries=3")
+	return patience.ReplaceAllString(script, "${1}3")
 }
 
 // Run runs a script that has been composed. It returns its outputs and what it has

@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// benchmark are the checks of the CIS Kubernetes Benchmark 1.12 that kubeadm's own
+// settings fail. Each is a command that a machine answers with want.
+var benchmark = []struct {
+	id, command, want string
+	// worker says that the check is for workers too.
+	worker bool
+}{
+	{id: "1.1.11", command: "stat -c %a /var/lib/etcd", want: "700"},
+	{id: "1.1.12", command: "stat -c %U:%G /var/lib/etcd", want: "etcd:etcd"},
+	{id: "1.2.5", command: flag("kube-apiserver", "kubelet-certificate-authority"), want: "/etc/kubernetes/pki/ca.crt"},
+	{id: "1.2.15", command: flag("kube-apiserver", "profiling"), want: "false"},
+	{id: "1.2.16", command: flag("kube-apiserver", "audit-log-path"), want: "/var/log/kubernetes/audit/audit.log"},
+	{id: "1.2.17", command: flag("kube-apiserver", "audit-log-maxage"), want: "30"},
+	{id: "1.2.18", command: flag("kube-apiserver", "audit-log-maxbackup"), want: "10"},
+	{id: "1.2.19", command: flag("kube-apiserver", "audit-log-maxsize"), want: "100"},
+	{id: "1.2.27", command: flag("kube-apiserver", "service-account-extend-token-expiration"), want: "false"},
+	{id: "1.3.2", command: flag("kube-controller-manager", "profiling"), want: "false"},
+	{id: "1.4.1", command: flag("kube-scheduler", "profiling"), want: "false"},
+	{id: "4.1.1", command: "stat -c %a /usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf", want: "600", worker: true},
+	{id: "4.1.9", command: "stat -c %a /var/lib/kubelet/config.yaml", want: "600", worker: true},
+}
+
+// flag prints what a program of the control plane is given.
+func flag(program, name string) string {
+	return fmt.Sprintf("sed -n 's/^ *- --%s=//p' /etc/kubernetes/manifests/%s.yaml", name, program)
+}
+
+func hardened(l *lab) {
+	for cluster, nodes := range want {
+		for i, node := range nodes {
+			for _, c := range benchmark {
+				if i > 0 && !c.worker {
+					continue
+				}
+				if got := strings.TrimSpace(l.run(node, "sudo sh -c '"+strings.ReplaceAll(c.command, "'", `'\''`)+"'")); got != c.want {
+					l.Errorf("%s: %s: found %q, want %q", c.id, node, got, c.want)
+				}
+			}
+		}
+		encryptedSecret(l, cluster)
+	}
+	audited(l, "london")
+}
+
+// encryptedSecret reads what etcd has stored, past the API server: nothing plain of a
+// Secret. What is no Secret can be read there, or this would prove nothing. The way
+// there is an exec, for which the API server verifies the kubelet's certificate.
+func encryptedSecret(l *lab, cluster string) {
+	l.Helper()
+	secret, err := l.cluster(cluster).CoreV1().Secrets("kube-system").Get(l.ctx, "weave-passwd", metav1.GetOptions{})
+	if err != nil {
+		l.Fatal(err)
+	}
+	controlPlane := want[cluster][0]
+	stored := func(key string) string {
+		out, err := base64.StdEncoding.DecodeString(l.run(controlPlane, fmt.Sprintf("sudo kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-system exec etcd-%s -- "+
+			"etcdctl --cacert /etc/kubernetes/pki/etcd/ca.crt --cert /etc/kubernetes/pki/etcd/server.crt --key /etc/kubernetes/pki/etcd/server.key "+
+			"get %s --print-value-only | base64 -w 0", controlPlane, key)))
+		if err != nil {
+			l.Fatal(err)
+		}
+		return string(out)
+	}
+	if got := stored("/registry/secrets/kube-system/weave-passwd"); !strings.HasPrefix(got, "k8s:enc:secretbox:v1:key1:") || strings.Contains(got, string(secret.Data["weave-passwd"])) {
+		l.Errorf("%s: etcd has the Secret weave-passwd as %.30q…, want it encrypted", cluster, got)
+	}
+	if got := stored("/registry/configmaps/kube-system/kubeadm-config"); !strings.Contains(got, "clusterName: "+cluster) {
+		l.Errorf("%s: found %.30q…, want the ConfigMap kubeadm-config in the clear", cluster, got)
+	}
+}
+
+// audited looks for who has just read the Secret, and what it holds.
+func audited(l *lab, cluster string) {
+	l.Helper()
+	log := l.run(want[cluster][0], "sudo grep -h '\"resource\":\"secrets\",\"namespace\":\"kube-system\",\"name\":\"weave-passwd\"' /var/log/kubernetes/audit/audit.log")
+	if !strings.Contains(log, `"username":"kubernetes-admin"`) || !strings.Contains(log, `"verb":"get"`) {
+		l.Errorf("the audit log of %s doesn't say who has read the Secret weave-passwd:\n%.500s", cluster, log)
+	}
+	secret, err := l.cluster(cluster).CoreV1().Secrets("kube-system").Get(l.ctx, "weave-passwd", metav1.GetOptions{})
+	if err != nil {
+		l.Fatal(err)
+	}
+	password := secret.Data["weave-passwd"]
+	count := l.run(want[cluster][0], fmt.Sprintf("sudo cat /var/log/kubernetes/audit/audit.log | grep -c -F -e '%s' -e '%s' || true", password, base64.StdEncoding.EncodeToString(password)))
+	if strings.TrimSpace(count) != "0" {
+		l.Errorf("the audit log of %s has the mesh's password, on %s lines", cluster, strings.TrimSpace(count))
+	}
+}
+
+// reconfigured changes what kubelets are told, and the control planes too: it reaches
+// the clusters that run, their pods run on, and what was there before goes on.
+func reconfigured(l *lab) {
+	before := l.replicas("london")
+	changed := l.config(func(config map[string]any) {
+		kubeadm := config["hybrid:kubeadm"].(map[string]any)
+		kubeadm["kubeletConfiguration"].(map[string]any)["maxPods"] = 77
+		kubeadm["clusterConfiguration"].(map[string]any)["scheduler"] = map[string]any{
+			"extraArgs": []any{map[string]any{"name": "kube-api-qps", "value": "77"}},
+		}
+	})
+	l.up(changed)
+	for cluster, nodes := range want {
+		for _, node := range nodes {
+			n, err := l.cluster(cluster).CoreV1().Nodes().Get(l.ctx, node, metav1.GetOptions{})
+			if err != nil {
+				l.Fatal(err)
+			}
+			if got := n.Status.Capacity.Pods().Value(); got != 77 {
+				l.Errorf("%s takes %d pods, want 77", node, got)
+			}
+		}
+		if got := strings.TrimSpace(l.run(nodes[0], "sudo "+flag("kube-scheduler", "kube-api-qps"))); got != "77" {
+			l.Errorf("%s: kube-api-qps of the scheduler is %q, want 77", nodes[0], got)
+		}
+	}
+	l.must("preview", "--expect-no-changes", changed)
+	if after := l.replicas("london"); !slices.Equal(before, after) {
+		l.Errorf("PostgreSQL's pods in london were %v, now they are %v", before, after)
+	}
+	hardened(l)
+	l.up()
+	l.allReady(want)
+}
+
+// replicas are the UIDs and restarts of PostgreSQL's pods in a cluster.
+func (l *lab) replicas(cluster string) []string {
+	l.Helper()
+	pods, err := l.cluster(cluster).CoreV1().Pods("default").List(l.ctx, metav1.ListOptions{LabelSelector: "app in (psql-master, psql-replica)"})
+	if err != nil {
+		l.Fatal(err)
+	}
+	var found []string
+	for _, p := range pods.Items {
+		for _, c := range p.Status.ContainerStatuses {
+			found = append(found, fmt.Sprintf("%s %s %d", p.UID, c.Name, c.RestartCount))
+		}
+	}
+	slices.Sort(found)
+	return found
+}
