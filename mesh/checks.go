@@ -16,6 +16,11 @@ import (
 //go:embed scripts/admission.sh scripts/peer.sh scripts/up.sh
 var scripts embed.FS
 
+// weaveCommand is the command weave for machines.
+//
+//go:embed scripts/weave.sh
+var weaveCommand string
+
 // script is one of them.
 func script(name, timeout string, params pulumi.StringMap, triggers ...pulumi.Input) (clouds.Script, error) {
 	body, err := scripts.ReadFile("scripts/" + name + ".sh")
@@ -74,6 +79,7 @@ func (x *member) checks(daemonSets []pulumi.Resource) error {
 	up, err := script("up", "10m", pulumi.StringMap{
 		"NODES":    pulumi.String(strings.Join(x.nodes(), " ")),
 		"RECLAIMS": pulumi.String(reclaims),
+		"WEAVE":    pulumi.String(weaveCommand),
 		// Looked at again when machines are replaced, or Weave Net's own settings.
 		"MACHINES": machines.ToStringArrayOutput().ApplyT(func(ids []string) string {
 			return strings.Join(ids, " ")

@@ -134,7 +134,7 @@ func TestAddressed(t *testing.T) {
 }
 
 func TestUp(t *testing.T) {
-	params := map[string]string{"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": "no", "MACHINES": "1 2", "GENERATION": "1"}
+	params := map[string]string{"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": "no", "MACHINES": "1 2", "GENERATION": "1", "WEAVE": weaveCommand}
 	for name, c := range map[string]struct {
 		edits []string
 		log   string
@@ -170,9 +170,35 @@ func TestUp(t *testing.T) {
 	}
 }
 
+// Who is used to Weave Net's own script finds one that answers the same.
+func TestWeaveCommand(t *testing.T) {
+	const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+	m := node(t)
+	if _, stderr, _, err := m.Run(composed(t, "up", map[string]string{
+		"NODES": "", "RECLAIMS": "no", "MACHINES": "", "GENERATION": "", "WEAVE": weaveCommand,
+	}), "mesh-up", "create"); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	installed, err := os.ReadFile(m.Dir + "/usr/local/bin/weave")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ command, of, url string }{
+		{"status", "", "/status"}, {"status", "connections", "/status/connections"}, {"report", "", "/report"}, {"launch", "", ""},
+	} {
+		_, stderr, calls, err := m.Run(path+string(installed), c.command, c.of)
+		switch {
+		case c.url == "" && (err == nil || !strings.Contains(stderr, "usage: weave status")):
+			t.Errorf("weave %s: found %v, %s", c.command, err, stderr)
+		case c.url != "":
+			scripttest.Called(t, calls, "curl -sSf -m 10 http://127.0.0.1:6784"+c.url)
+		}
+	}
+}
+
 // Whom it waits for in vain it tells early.
 func TestUpDoesNotWaitForPasswords(t *testing.T) {
-	params := map[string]string{"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": "no", "MACHINES": "", "GENERATION": ""}
+	params := map[string]string{"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": "no", "MACHINES": "", "GENERATION": "", "WEAVE": weaveCommand}
 	text := strings.NewReplacer("tries=300", "tries=$((10))", "!= 180", "!= 8").Replace(composed(t, "up", params))
 	asked := func(m *scripttest.Machine) int {
 		_, stderr, calls, err := m.Run(text, "mesh-up", "create")
@@ -194,7 +220,7 @@ func TestUpReclaims(t *testing.T) {
 	for reclaims, want := range map[string][]string{"yes": {"curl -sf -m 5 -X DELETE http://127.0.0.1:6784/peer/ce:00:00:00:00:01"}, "no": nil} {
 		m := node(t, "(paris-1)", "(london-2)")
 		_, stderr, calls, err := m.Run(composed(t, "up", map[string]string{
-			"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": reclaims, "MACHINES": "", "GENERATION": "",
+			"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": reclaims, "MACHINES": "", "GENERATION": "", "WEAVE": weaveCommand,
 		}), "mesh-up", "create")
 		if err != nil {
 			t.Errorf("%v: %s", err, stderr)
@@ -206,7 +232,7 @@ func TestUpReclaims(t *testing.T) {
 	m.Program("curl", `cd `+m.Dir+`/weave; for url; do :; done
 case $url in */ipam) cat ipam; sed '/london-2/s/$/- unreachable!/' ipam >next && mv next ipam ;; *) cat ${url##*/} ;; esac`)
 	if _, stderr, calls, err := m.Run(composed(t, "up", map[string]string{
-		"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": "yes", "MACHINES": "", "GENERATION": "",
+		"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": "yes", "MACHINES": "", "GENERATION": "", "WEAVE": weaveCommand,
 	}), "mesh-up", "create"); err != nil || strings.Contains(fmt.Sprint(calls), "DELETE") {
 		t.Errorf("%v: %s %v", err, stderr, calls)
 	}
