@@ -49,6 +49,7 @@ var regions = []string{
 var (
 	anchors = map[string]netip.Prefix{
 		"ams3": netip.MustParsePrefix("10.18.0.0/16"), "blr1": netip.MustParsePrefix("10.47.0.0/16"),
+		"fra1": netip.MustParsePrefix("10.19.0.0/16"), "nyc2": netip.MustParsePrefix("10.13.0.0/16"),
 		"lon1": netip.MustParsePrefix("10.16.0.0/16"), "nyc1": netip.MustParsePrefix("10.10.0.0/16"),
 		"nyc3": netip.MustParsePrefix("10.17.0.0/16"), "sfo1": netip.MustParsePrefix("10.12.0.0/16"),
 		"sfo2": netip.MustParsePrefix("10.46.0.0/16"), "sfo3": netip.MustParsePrefix("10.48.0.0/16"),
