@@ -45,6 +45,7 @@ func (b *Builder) All(ctx context.Context, built func(name string)) error {
 
 func (b *Builder) all(ctx context.Context, programs []program, built func(name string)) error {
 	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(2) // a linker takes 2 GB
 	for _, p := range programs {
 		compiled := make(chan struct{})
 		all.Go(func() error {
