@@ -304,3 +304,28 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 }
+
+// A key that is like none is told which there are; its value is never shown, and if it
+// looks like a secret it must not have been in the clear.
+func TestUnknownKeys(t *testing.T) {
+	withoutProject(t)
+	for key, clear := range map[string]bool{"dbPasswd": true, "apiToken": true, "sshPrivateKey": true, "gcpCredentials": true, "colours": false} {
+		for _, value := range []string{"swordfish-swordfish", "secret-swordfish"} {
+			config := stackConfig(t, "Pulumi.dev.yaml")
+			config["hybrid:"+key] = value
+			_, err := load(config)
+			text := fmt.Sprint(err)
+			if !strings.Contains(text, fmt.Sprintf("hybrid:%s: unknown key %q: expected", key, key)) || strings.Contains(text, "swordfish") {
+				t.Errorf("%s: found %v", key, err)
+			}
+			if in := strings.Contains(text, "in the clear: remove it by pulumi config rm hybrid:"+key); in != (clear && value == "swordfish-swordfish") {
+				t.Errorf("%s, %s: in the clear: %v: %v", key, value, in, err)
+			}
+		}
+	}
+	config := stackConfig(t, "Pulumi.dev.yaml")
+	config["others:token"], config["kubernetes:kubeconfig"] = "swordfish", "none"
+	if _, err := load(config); err != nil {
+		t.Errorf("others' settings: %v", err)
+	}
+}

@@ -206,7 +206,7 @@ func TestMisfits(t *testing.T) {
 		`{"clusterConfiguration": {"apiServer": {"certSANs": {"a": "b"}}}}`:                            "clusterConfiguration.apiServer.certSANs: expected a list, found an object",
 		`{"clusterConfiguration": {"apiServer": []}}`:                                                  "clusterConfiguration.apiServer: expected an object, found a list",
 		`{"clusterConfiguration": {"etcd": {"local": {"serverCertSANs": [1]}}}}`:                       "clusterConfiguration.etcd.local.serverCertSANs, item 1: expected a string, in quotes if it looks like something else, found 1",
-		`{"clusterConfiguration": {"apiserver": {}}}`:                                                  `clusterConfiguration: unknown key "apiserver": expected apiServer or another of`,
+		`{"clusterConfiguration": {"apiserver": {}}}`:                                                  `clusterConfiguration: unknown key "apiserver": expected apiServer`,
 		`{"clusterConfiguration": {"featureGates": {"A": "true"}}}`:                                    `clusterConfiguration.featureGates.A: expected true or false, without quotes, found "true"`,
 		`{"clusterConfiguration": {"etcd": {"local": {"extraArgs": [{"name": "a", "value": true}]}}}}`: "clusterConfiguration.etcd.local.extraArgs, item 1.value: expected a string, in quotes if it looks like something else, found true",
 		`{"clusterConfiguration": {"etcd": {"local": {"extraArgs": [{"value": "a"}]}}}}`:               "clusterConfiguration.etcd.local.extraArgs, item 1: name missing",

@@ -7,22 +7,12 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// mostShown is how many known keys an error shows.
-const mostShown = 20
-
-// Unknown says that there is no such key, and which is meant.
+// Unknown says that there is no such key, and which is meant, or which there are.
 func Unknown(key string, known []string) string {
-	text := fmt.Sprintf("unknown key %q: expected ", key)
-	near := Nearest(key, known)
-	switch {
-	case near != "" && len(known) > mostShown:
-		return text + near
-	case near != "":
-		return text + near + " or another of " + strings.Join(known, ", ")
-	case len(known) > mostShown:
-		return text + strings.Join(known[:mostShown], ", ") + " or another"
+	if near := Nearest(key, known); near != "" {
+		return fmt.Sprintf("unknown key %q: expected %s", key, near)
 	}
-	return text + "one of " + strings.Join(known, ", ")
+	return fmt.Sprintf("unknown key %q: expected one of %s", key, strings.Join(known, ", "))
 }
 
 // Nearest is the known key that a wrong one is likely to mean: the one with the fewest
