@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// GCEMTU is the largest packet of Google's networks, in bytes, unless they are made for
+// others: the smallest of the three clouds'. See https://cloud.google.com/vpc/docs/mtu.
+const GCEMTU = 1460
+
 var gceVendor = vendor{
 	region:      regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+$`),
 	regionLike:  "us-west1",
@@ -18,8 +22,7 @@ var gceVendor = vendor{
 	size:      gceSize,
 	image:     regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*$`),
 	imageLike: "ubuntu-os-cloud/ubuntu-2404-lts-amd64",
-	// Unless a network has another, see https://cloud.google.com/vpc/docs/mtu.
-	mtu: 1460,
+	mtu:       GCEMTU,
 }
 
 // gceSmall are the types of which several share a processor, see

@@ -19,23 +19,20 @@ type Settings struct {
 	InitContainer bool `json:"initContainer"`
 }
 
-const (
-	// googlePacket is the size of packets in Google's networks, in bytes, which is the
-	// smallest of the three clouds'. See https://cloud.google.com/vpc/docs/mtu.
-	googlePacket = 1460
-	// sleeveHeaders is what Weave Net puts around a pod's packet, in bytes: 28 of IP and
-	// UDP, 14 of Ethernet, 20 with the names of peers and the length, and 24 of encryption.
-	// See router/sleeve.go and router/frame_crypto.go of its sources.
-	sleeveHeaders = 86
-)
+// sleeveHeaders is what Weave Net puts around a pod's packet, in bytes: 28 of IP and
+// UDP, 14 of Ethernet, 20 with the names of peers and the length, and 24 of encryption.
+// See router/sleeve.go and router/frame_crypto.go of its sources. The fast datapath
+// falls back to it.
+const sleeveHeaders = 86
 
 // DefaultSettings are what hybrid:mesh leaves out.
 func DefaultSettings() Settings {
 	return Settings{
 		// The maintained fork of Weave Net, https://github.com/rajch/weave. It is pinned
 		// by tag: to be safe from one that moves, set a name with a digest.
-		Image:         "docker.io/rajchaudhuri/weave-kube:2.9.0",
-		MTU:           googlePacket - sleeveHeaders,
+		Image: "docker.io/rajchaudhuri/weave-kube:2.9.0",
+		// Google's networks have the smallest packets of the three clouds'.
+		MTU:           clouds.GCEMTU - sleeveHeaders,
 		InitContainer: true,
 	}
 }
