@@ -88,7 +88,7 @@ env: command ## print shell settings: eval "$$(make -s env)"
 check: lint unit ## formatting, linters and unit tests; needs neither Docker nor the lab's programs
 
 .PHONY: test
-test: check servers e2e ## all tests, with a real `pulumi up` in the lab
+test: check e2e ## all tests, with a real `pulumi up` in the lab
 
 .PHONY: lint
 lint: go
@@ -106,7 +106,7 @@ lint: go
 # what the go command doesn't see: its result mustn't be cached.
 .PHONY: unit
 unit: go ## unit tests alone
-	@.ci/step "test the program" go test -vet=off $$(go list ./... | grep -v /servertest$$)
+	@.ci/step "test the program" go test -vet=off ./...
 	@cd lab && ../.ci/step "test the lab" go test -vet=off $$(go list ./... | grep -v -e /e2e$$ -e /dockertest$$)
 	@.ci/step "test Weave Net's part of the lab" go -C lab/weave test -vet=off ./...
 	@.ci/step "test Karmada's part of the lab" go -C lab/karmada test -vet=off -count=1 ./crds
@@ -115,23 +115,15 @@ unit: go ## unit tests alone
 prepare: command
 	@$(lab) prepare
 
-# With real servers of PostgreSQL, whose programs this installs on Debian and Ubuntu.
-.PHONY: servers
-servers: prepare ## PostgreSQL's scripts with real servers
-	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
-	  { mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' >>/etc/postgresql-common/createcluster.conf && \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; }
-	go test -count=1 -timeout 20m ./workloads/servertest
-
 # One after the other: they use the one lab of this machine, and clear it away.
 .PHONY: e2e
 e2e: prepare ## the tests in the lab alone
 	cd lab && go test -count=1 -p 1 -timeout 80m -v ./vm/dockertest ./e2e
 
-# Everything, for some hours: with outages of five minutes, ten promotions, and what
-# takes minutes to create.
+# Everything, for some hours: with outages of five minutes, and what takes minutes to
+# create.
 .PHONY: e2e-long
-e2e-long: prepare ## the tests in the lab with all that takes longer: long outages, lost clusters, ten promotions
+e2e-long: prepare ## the tests in the lab with all that takes longer: long outages, lost clusters
 	cd lab && HYBRID_E2E_LONG=1 go test -count=1 -timeout 300m -v ./e2e
 
 .PHONY: go

@@ -154,15 +154,15 @@ func (s *system) makePostgres(ctx *pulumi.Context) (err error) {
 		return nil
 	}
 	s.database, err = workloads.NewPostgres(ctx, "psql", &workloads.PostgresArgs{
-		Settings:            s.settings.Postgres,
-		Clusters:            s.clusters,
-		Provider:            s.federation.Provider,
-		Identity:            s.federation.Identity,
-		Members:             s.federation.Members,
-		Mesh:                s.mesh.Up,
-		PodCIDR:             s.settings.PodCIDR,
-		PostgresPassword:    s.settings.PostgresPassword,
-		ReplicationPassword: s.settings.ReplicationPassword,
+		Settings:         s.settings.Postgres,
+		Clusters:         s.clusters,
+		Host:             s.settings.host(),
+		Provider:         s.federation.Provider,
+		Identity:         s.federation.Identity,
+		Members:          s.federation.Members,
+		Mesh:             s.mesh.Up,
+		PodCIDR:          s.settings.PodCIDR,
+		PostgresPassword: s.settings.PostgresPassword,
 	})
 	return err
 }

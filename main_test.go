@@ -110,10 +110,13 @@ func TestOneMoreClusterLeavesTheOthersAlone(t *testing.T) {
 		"frankfurt-mesh command:remote:Command stdin",
 		"london-mesh command:remote:Command stdin",
 		"london-peers digitalocean:index/firewall:Firewall inboundRules",
-		"psql-psql-master-everywhere kubernetes:networking.karmada.io/v1alpha1:MultiClusterService spec",
-		"psql-psql-replica-everywhere kubernetes:networking.karmada.io/v1alpha1:MultiClusterService spec",
+		"psql-psql-etcd-america-everywhere kubernetes:networking.karmada.io/v1alpha1:MultiClusterService spec",
+		"psql-psql-etcd-frankfurt-everywhere kubernetes:networking.karmada.io/v1alpha1:MultiClusterService spec",
+		"psql-psql-etcd-london-everywhere kubernetes:networking.karmada.io/v1alpha1:MultiClusterService spec",
+		"psql-psql-local-policy kubernetes:policy.karmada.io/v1alpha1:PropagationPolicy spec",
+		"psql-psql-members-everywhere kubernetes:networking.karmada.io/v1alpha1:MultiClusterService spec",
+		"psql-psql-proxy-policy kubernetes:policy.karmada.io/v1alpha1:PropagationPolicy spec",
 		"psql-psql-shared-policy kubernetes:policy.karmada.io/v1alpha1:PropagationPolicy spec",
-		"psql-psql-witness-everywhere kubernetes:networking.karmada.io/v1alpha1:MultiClusterService spec",
 	}
 	var found []string
 	for name, a := range before {
@@ -216,7 +219,7 @@ func TestOutputs(t *testing.T) {
 			t.Errorf("outputs %v", got)
 		}
 		database := all["postgres"].(pulumi.Map)
-		if got := slices.Sorted(maps.Keys(database)); !slices.Equal(got, []string{"ca", "commands", "password", "read", "witness", "write"}) {
+		if got := slices.Sorted(maps.Keys(database)); !slices.Equal(got, []string{"ca", "commands", "durability", "password", "read", "write"}) {
 			t.Errorf("outputs of postgres %v", got)
 		}
 		for name, value := range map[string]pulumi.Input{"kubeconfig": all["kubeconfig"], "sshPrivateKeys": all["sshPrivateKeys"], "password": database["password"]} {

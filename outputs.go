@@ -9,6 +9,7 @@ import (
 	"hybrid/clouds"
 	"hybrid/federation"
 	"hybrid/workloads"
+	"hybrid/workloads/topology"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -61,11 +62,11 @@ func postgresOutputs(settings workloads.Settings, db *workloads.Postgres) pulumi
 	return pulumi.Map{
 		"commands": pulumi.ToStringArray(commands),
 		// For pods, in every cluster, with ca in a file.
-		"write":    pulumi.String(fmt.Sprintf("host=%s.%s user=postgres dbname=postgres sslmode=verify-full sslrootcert=ca.crt", workloads.Master, workloads.Namespace)),
-		"read":     pulumi.String(fmt.Sprintf("host=%s.%s user=postgres dbname=postgres sslmode=verify-full sslrootcert=ca.crt", workloads.Replica, workloads.Namespace)),
-		"ca":       db.Authority,
-		"password": db.Password,
-		"witness":  pulumi.String(settings.Witness),
+		"write":      pulumi.String(fmt.Sprintf("host=%s.%s user=postgres dbname=postgres sslmode=verify-full sslrootcert=ca.crt", topology.Master, topology.Namespace)),
+		"read":       pulumi.String(fmt.Sprintf("host=%s.%s user=postgres dbname=postgres sslmode=verify-full sslrootcert=ca.crt", topology.Replica, topology.Namespace)),
+		"ca":         db.Authority,
+		"password":   db.Password,
+		"durability": pulumi.String(settings.Durability),
 	}
 }
 
@@ -79,7 +80,7 @@ func next(settings *Settings) string {
 	}
 	fmt.Fprintf(&b, "kubectl --context %s get clusters\n", federation.Context)
 	if settings.Postgres.Enabled {
-		fmt.Fprintf(&b, "kubectl --context %s exec -it %s-0 -- psql -U postgres\n", settings.Postgres.Master, workloads.Master)
+		fmt.Fprintf(&b, "kubectl --context %s exec -it %s-0 -- psql -U postgres\n", settings.Postgres.Master, topology.Master)
 	}
 	// An existing zone has been delegated by those who made it.
 	if z := settings.Zone; z.Enabled && z.Existing == "" {

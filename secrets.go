@@ -27,7 +27,6 @@ func (s *Settings) secrets() []secretSetting {
 		{"hybrid:weavePassword", mesh.PasswordProblem, &s.WeavePassword},
 		{"hybrid:federationToken", federation.TokenProblem, &s.FederationToken},
 		{"hybrid:postgresPassword", workloads.PasswordProblem, &s.PostgresPassword},
-		{"hybrid:replicationPassword", workloads.PasswordProblem, &s.ReplicationPassword},
 	}
 }
 

@@ -25,7 +25,7 @@ type Settings struct {
 	Postgres   workloads.Settings      `json:"postgres"`
 
 	// Secret, and nil where the stack has none: then one is generated.
-	WeavePassword, FederationToken, PostgresPassword, ReplicationPassword pulumi.StringInput
+	WeavePassword, FederationToken, PostgresPassword pulumi.StringInput
 }
 
 // namespace is that of the program's own settings.
@@ -84,7 +84,7 @@ func (c stack) settings() (*Settings, error) {
 			s.Clusters = append(s.Clusters, c)
 		}
 	}
-	s.Postgres.Place(s.clusterNames(), s.host())
+	s.Postgres.Place(s.clusterNames())
 	s.takeSecrets(c, &p)
 	s.checkKeys(c, &p)
 	s.validate(&p)

@@ -25,7 +25,7 @@ const (
 // volume that it is on.
 func (b *builder) etcd(needs []pulumi.Resource) (pulumi.Resource, error) {
 	p := part{
-		name: etcdName, image: etcdImage,
+		name: etcdName, image: EtcdImage,
 		command: append([]string{
 			"etcd", "--name=etcd-0",
 			// Not the volume's root, whose rights are not etcd's to choose.

@@ -20,8 +20,8 @@ const (
 	// package crds.
 	KarmadaVersion = "v1.18.1"
 
-	// etcd's, as Karmada 1.18.1 runs it.
-	etcdImage = "registry.k8s.io/etcd:3.6.6-0"
+	// EtcdImage is etcd, as Karmada 1.18.1 runs it.
+	EtcdImage = "registry.k8s.io/etcd:3.6.6-0"
 )
 
 // Args says what the federation is to be. The settings have been validated before.

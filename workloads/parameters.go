@@ -43,22 +43,52 @@ func (p *Parameters) UnmarshalJSON(text []byte) error {
 func (p Parameters) Expected() string { return "an object of strings, numbers, true and false" }
 
 // A parameter of PostgreSQL's, perhaps an extension's.
-var parameterName = regexp.MustCompile(`^[a-z_]+(\.[a-z_]+)?$`)
+var parameterName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$`)
 
 // ownParameters belong to the program: other values would break what it does.
-var ownParameters = strings.Fields(`archive_mode cluster_name config_file data_directory default_transaction_read_only external_pid_file
-	hba_file hot_standby ident_file include include_dir include_if_exists lc_messages listen_addresses log_destination log_line_prefix
-	log_min_error_statement log_timezone logging_collector password_encryption port primary_conninfo recovery_target_timeline ssl
-	ssl_ca_file ssl_cert_file ssl_key_file ssl_min_protocol_version synchronous_standby_names tcp_keepalives_count tcp_keepalives_idle
-	tcp_keepalives_interval unix_socket_directories wal_level wal_receiver_status_interval wal_receiver_timeout
-	wal_retrieve_retry_interval wal_sender_timeout`)
+var ownParameters = map[string]string{
+	"hot_standby":   "on",
+	"wal_log_hints": "on",
+	// Each member keeps a slot for each other.
+	"max_replication_slots": "40",
+	// Who connects shows a certificate of this authority, or a password.
+	"ssl": "on", "ssl_ca_file": "/etc/psql/tls/ca.crt", "ssl_cert_file": "/etc/psql/tls/tls.crt", "ssl_key_file": "/etc/psql/tls/tls.key",
+	"ssl_min_protocol_version": "TLSv1.2", "password_encryption": "scram-sha-256",
+	// A peer that is gone without a word is noticed in seconds.
+	"wal_receiver_timeout": "10s", "wal_receiver_status_interval": "2s", "wal_retrieve_retry_interval": "1s", "wal_sender_timeout": "5s",
+	"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3", "tcp_user_timeout": "10s",
+	// Errors would otherwise show statements, and some have passwords.
+	"log_min_error_statement": "panic",
+	"log_timezone":            "UTC", "lc_messages": "C", "logging_collector": "off",
+}
+
+// patronis are parameters that Patroni sets itself, or that would lead it astray.
+var patronis = strings.Fields(`archive_mode cluster_name config_file data_directory default_transaction_read_only external_pid_file
+	hba_file ident_file include include_dir include_if_exists listen_addresses log_destination log_line_prefix port primary_conninfo
+	primary_slot_name recovery_target_timeline synchronous_standby_names unix_socket_directories wal_level`)
+
+// own says whether a parameter is the program's to set. PostgreSQL doesn't mind case.
+func own(name string) bool {
+	name = strings.ToLower(name)
+	_, ok := ownParameters[name]
+	return ok || slices.Contains(patronis, name)
+}
+
+// text are the parameters in PostgreSQL's own format.
+func (p Parameters) text() string {
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		fmt.Fprintf(&text, "%s = '%s'\n", name, strings.ReplaceAll(p[name], "'", "''"))
+	}
+	return text.String()
+}
 
 func (p Parameters) problems() []string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(p)) {
 		if !parameterName.MatchString(name) {
 			out = append(out, fmt.Sprintf("parameters: %q is no name of a parameter of PostgreSQL", name))
-		} else if slices.Contains(ownParameters, name) {
+		} else if own(name) {
 			out = append(out, fmt.Sprintf("parameters: %s is set by the program: leave it out", name))
 		}
 		if strings.ContainsAny(p[name], "\n\r\\") {

@@ -1,6 +1,11 @@
 package workloads
 
 import (
+	"maps"
+	"slices"
+
+	"hybrid/workloads/topology"
+
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apiextensions"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -18,7 +23,7 @@ type selector struct{ apiVersion, kind, name string }
 func (b *builder) policy(name string, selectors []selector, clusters []string, weights map[string]int) (pulumi.Resource, error) {
 	var about []any
 	for _, s := range selectors {
-		about = append(about, map[string]any{"apiVersion": s.apiVersion, "kind": s.kind, "name": s.name, "namespace": Namespace})
+		about = append(about, map[string]any{"apiVersion": s.apiVersion, "kind": s.kind, "name": s.name, "namespace": topology.Namespace})
 	}
 	placement := map[string]any{"clusterAffinity": affinity(clusters)}
 	if weights != nil {
@@ -36,6 +41,11 @@ func (b *builder) policy(name string, selectors []selector, clusters []string, w
 		// A federation that is made anew takes over what runs already.
 		"conflictResolution": "Overwrite",
 	})
+}
+
+// placed are the clusters with replicas.
+func placed(placement map[string]int) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(placement)), func(name string) bool { return placement[name] == 0 })
 }
 
 func affinity(clusters []string) map[string]any {

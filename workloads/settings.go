@@ -5,44 +5,52 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"hybrid/internal/settings"
+	"hybrid/workloads/topology"
 )
 
 // Settings are hybrid:postgres.
 type Settings struct {
 	// Enabled says that there is a database at all.
 	Enabled bool `json:"enabled"`
-	// Image has PostgreSQL's programs, a shell and coreutils.
+	// Image has PostgreSQL 17 in /usr/pgsql-17, Patroni, a shell and coreutils, and a
+	// user postgres, 26.
 	Image string `json:"image"`
-	// Master is the cluster of the master.
+	// ProxyImage has HAProxy.
+	ProxyImage string `json:"proxyImage"`
+	// Master is the cluster of psql-master.
 	Master string `json:"master"`
 	// Placement is how many replicas run in each cluster.
 	Placement map[string]int `json:"placement"`
-	// Synchronous is for how many replicas of other clusters each commit waits.
-	Synchronous int `json:"synchronousReplicas"`
-	// Witness is the cluster of the witness.
-	Witness string `json:"witness"`
-	// StorageClass is that of the master's and the witness's volumes. Empty: a
-	// folder of their cluster's first worker.
+	// Durability says what a failover keeps.
+	Durability topology.Durability `json:"durability"`
+	// StorageClass is that of the volumes of psql-master and etcd. Empty: a folder of
+	// their cluster's first worker.
 	StorageClass string `json:"storageClass"`
-	// StorageSize is that of the volumes, where there is a StorageClass. Empty: 10Gi.
+	// StorageSize is that of psql-master's volume, where there is a StorageClass. Empty: 10Gi.
 	StorageSize string `json:"storageSize"`
 	// Parameters are PostgreSQL's own, for all servers.
 	Parameters Parameters `json:"parameters"`
+	// Etcd is merged over the settings of its etcd, those of its --config-file.
+	Etcd map[string]any `json:"etcd"`
 }
 
 // DefaultSettings are what hybrid:postgres leaves out; Place comes after them.
 func DefaultSettings() Settings {
 	return Settings{
 		Enabled: true,
-		// PostgreSQL 18.6, by the digest of its index for all architectures.
-		Image:     "docker.io/library/postgres:18.6@sha256:06cad38a5d9f5d24b4d83d86def30795d5e4b757fedbf5281172b576dedcd941",
-		Placement: map[string]int{},
-		// Replicas may be away for 1 GB of changes, and all of them take base backups, of
-		// two connections each, at the same time.
-		Parameters: Parameters{"wal_keep_size": "1GB", "max_wal_senders": "40"},
+		// PostgreSQL 17.10, by the digest for x86-64.
+		Image:      "docker.io/percona/percona-distribution-postgresql:17.10-1@sha256:720bf87ef8cda340f833981a674d5dc71283cb39af3fd4ef97eff4ccf910b87a",
+		ProxyImage: "docker.io/library/haproxy:3.0.12",
+		Durability: topology.Cloud,
+		Placement:  map[string]int{},
+		// Replicas may be away for 1 GB of changes, and be behind by 8 GB, before they need
+		// a new copy; and all of them take one, by two connections each, at the same time.
+		Parameters: Parameters{"wal_keep_size": "1GB", "max_slot_wal_keep_size": "8GB", "max_wal_senders": "40"},
+		Etcd:       map[string]any{},
 	}
 }
 
@@ -52,14 +60,10 @@ const defaultMaster = "london"
 var defaultPlacement = map[string]int{"frankfurt": 4, "london": 2}
 
 // Place says where PostgreSQL is, if the settings don't: in the clusters that the
-// defaults name, as far as there are such; otherwise all in the first one. host is the
-// cluster that hosts the federation.
-func (s *Settings) Place(clusters []string, host string) {
+// defaults name, as far as there are such; otherwise all in the first one.
+func (s *Settings) Place(clusters []string) {
 	if len(clusters) == 0 {
 		return
-	}
-	if s.Witness == "" {
-		s.Witness = host
 	}
 	if s.Master == "" {
 		s.Master = clusters[0]
@@ -97,15 +101,15 @@ func (s Settings) Problems(clusters []string) []string {
 	if problem := settings.Image(s.Image, DefaultSettings().Image); problem != "" {
 		out = append(out, problem)
 	}
+	if problem := settings.Image(s.ProxyImage, DefaultSettings().ProxyImage); problem != "" {
+		out = append(out, "proxyImage: "+problem)
+	}
 	known := func(key, name string) {
 		if !slices.Contains(clusters, name) {
 			add("%s is %q: expected one of the clusters %s", key, name, strings.Join(clusters, ", "))
 		}
 	}
 	known("master", s.Master)
-	if s.Witness != "" {
-		known("witness", s.Witness)
-	}
 	sum := 0
 	for _, name := range slices.Sorted(maps.Keys(s.Placement)) {
 		known("a key of placement", name)
@@ -118,11 +122,12 @@ func (s Settings) Problems(clusters []string) []string {
 	if sum < 1 || sum > maxReplicas {
 		add("placement has %d replicas in all: expected 1 to %d", sum, maxReplicas)
 	}
-	// Those of the master's own cluster are lost with it.
-	if candidates := Abroad(s.Master, s.Placement); candidates > 0 && s.Synchronous > candidates {
-		add("synchronousReplicas is %d: placement has %d outside of the master's cluster, and only those count", s.Synchronous, candidates)
-	} else if s.Synchronous < 0 || s.Synchronous > sum {
-		add("synchronousReplicas is %d: expected 0 to %d, the number of replicas", s.Synchronous, sum)
+	if s.Durability != topology.Cloud && s.Durability != topology.None {
+		add("durability is %q: expected %s (what is confirmed survives the loss of any one cluster) or %s", s.Durability, topology.Cloud, topology.None)
+	}
+	// Each replica needs one, and one that takes a copy two.
+	if n, err := strconv.Atoi(s.Parameters["max_wal_senders"]); err == nil && n < sum+2 {
+		add("parameters: max_wal_senders is %d: expected at least %d for %d replicas", n, sum+2, sum)
 	}
 	if s.StorageClass != "" && !settings.StorageClass(s.StorageClass) {
 		add("storageClass is %q: expected the name of a storage class of the clusters, or none to keep the data in folders of nodes", s.StorageClass)
@@ -140,8 +145,7 @@ func (s Settings) Problems(clusters []string) []string {
 // pods can try.
 const leastPassword = 12
 
-// PasswordProblem says what is wrong with hybrid:postgresPassword or
-// hybrid:replicationPassword, or nothing.
+// PasswordProblem says what is wrong with hybrid:postgresPassword, or nothing.
 func PasswordProblem(password string) string {
 	return settings.Secret(password, leastPassword, "", "spaces")
 }

@@ -10,14 +10,14 @@ import (
 
 func TestPlace(t *testing.T) {
 	for clusters, want := range map[string]string{
-		"london frankfurt america": "london map[frankfurt:4 london:2] america",
-		"london america":           "london map[london:2] america",
-		"frankfurt america":        "frankfurt map[frankfurt:4] america",
-		"paris america":            "paris map[paris:2] america",
+		"london frankfurt america": "london map[frankfurt:4 london:2]",
+		"london america":           "london map[london:2]",
+		"frankfurt america":        "frankfurt map[frankfurt:4]",
+		"paris america":            "paris map[paris:2]",
 	} {
 		s := DefaultSettings()
-		s.Place(strings.Fields(clusters), "america")
-		if got := fmt.Sprint(s.Master, " ", s.Placement, " ", s.Witness); got != want {
+		s.Place(strings.Fields(clusters))
+		if got := fmt.Sprint(s.Master, " ", s.Placement); got != want {
 			t.Errorf("%s: %s, want %s", clusters, got, want)
 		}
 	}
@@ -29,7 +29,7 @@ func TestParameters(t *testing.T) {
 	err := json.Unmarshal([]byte(`{"max_connections": 200, "jit": false, "shared_buffers": "1GB", "wal_keep_size": "2GB"}`), &p)
 	want := Parameters{
 		"max_connections": "200", "jit": "false", "shared_buffers": "1GB",
-		"wal_keep_size": "2GB", "max_wal_senders": "40",
+		"wal_keep_size": "2GB", "max_slot_wal_keep_size": "8GB", "max_wal_senders": "40",
 	}
 	if !maps.Equal(p, want) || err != nil {
 		t.Errorf("found %v, %v, want %v", p, err, want)

@@ -60,8 +60,8 @@ func TestCompletion(t *testing.T) {
 	if code, out, errs := run(t, "completion", "bash"); code != 0 || !strings.Contains(out, "complete -o default") || errs != "" {
 		t.Errorf("status %d, want bash's completion, got:\n%s%s", code, out, errs)
 	}
-	if _, out, _ := run(t, "__complete", "postgres", "p"); !strings.HasPrefix(out, "promote\t") {
-		t.Errorf("`hybrid postgres p` is completed by:\n%s", out)
+	if _, out, _ := run(t, "__complete", "postgres", "sw"); !strings.HasPrefix(out, "switchover\t") {
+		t.Errorf("`hybrid postgres sw` is completed by:\n%s", out)
 	}
 }
 
@@ -126,14 +126,6 @@ func TestNothingToLookAt(t *testing.T) {
 	}
 	if code, _, errs := run(t, "status", "--kubeconfig", "nosuch"); code != 2 || !strings.Contains(errs, "nosuch") {
 		t.Errorf("status %d: %s", code, errs)
-	}
-}
-
-// What is printed to be copied has no more around it than a shell allows.
-func TestPromotionPrintsCommands(t *testing.T) {
-	want := "  pulumi config set --path hybrid:postgres.master frankfurt --stack dev\n  pulumi up --yes --skip-preview --stack dev\n"
-	if got := (&promotion{stack: "dev"}).next("frankfurt"); got != want {
-		t.Errorf("it prints\n%swant\n%s", got, want)
 	}
 }
 

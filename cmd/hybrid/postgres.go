@@ -6,166 +6,172 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"hybrid/internal/shell"
-	"hybrid/workloads/replication"
+	"hybrid/internal/observe"
+	"hybrid/internal/terminal"
+	"hybrid/workloads/topology"
 )
 
-// writableIn bounds the time from the end of pulumi up to the new master's accepting
-// writes.
-const writableIn = 5 * time.Minute
-
 func postgresCommand() *cobra.Command {
-	var kubeconfig string
+	var t target
 	c := &cobra.Command{
 		Use:   "postgres",
-		Short: "Show the database's replication, and make a replica the master",
-		Long: `Show the database's replication, and make a replica the master.
+		Short: "Show the database's replication, and change which cluster leads it",
+		Long: `Show the database's replication, and change which cluster leads it.
 
-Works through kubectl, with a context for each cluster.`,
+Patroni elects another leader by itself when it loses one. These commands are for what
+is planned, and for what can't be decided without a person. They look at the whole
+first, and change nothing where that can't succeed.`,
 	}
-	c.PersistentFlags().StringVar(&kubeconfig, "kubeconfig", "", "a kubeconfig file with a context for each cluster; by default what kubectl takes")
-	kubectl := func() replication.Kubectl {
-		k := replication.Kubectl{Command: []string{"kubectl"}}
-		if kubeconfig != "" {
-			k.Command = append(k.Command, "--kubeconfig", kubeconfig)
-		}
-		return k
-	}
-	c.AddCommand(postgresStatusCommand(kubectl), promoteCommand(kubectl))
+	t.flags(c.PersistentFlags())
+	c.AddCommand(postgresStatusCommand(&t), switchoverCommand(&t), failoverCommand(&t), reinitCommand(&t))
 	return c
 }
 
-func postgresStatusCommand(kubectl func() replication.Kubectl) *cobra.Command {
+func postgresStatusCommand(t *target) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Show each replica's cluster, state and lag",
-		Args:  cobra.NoArgs,
+		Short: "Show the leader, each replica's state and lag, and what a failover would fail by",
+		Long: `Show the leader, each replica's state and lag, and what a failover would fail by.
+
+It is the part of hybrid status that is about PostgreSQL. The exit status is 0 if all of
+that is healthy, 1 if anything isn't, and 2 if that can't be told.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, k := cmd.Context(), kubectl()
-			t, err := k.Topology(ctx)
+			s, _, err := look(cmd.Context(), t)
 			if err != nil {
 				return err
 			}
-			report, err := replication.Status(ctx, k, t)
+			problems := terminal.Of(s.Problems, "postgresql")
 			if asJSON {
-				return errors.Join(json.NewEncoder(os.Stdout).Encode(report), err)
+				e := json.NewEncoder(os.Stdout)
+				e.SetIndent("", "  ")
+				err = e.Encode(struct {
+					Healthy  bool              `json:"healthy"`
+					Problems []observe.Problem `json:"problems,omitempty"`
+					observe.PostgreSQL
+				}{len(problems) == 0, problems, s.PostgreSQL})
+			} else {
+				err = terminal.Write(os.Stdout, s, terminal.Options{PostgreSQL: true})
 			}
-			return errors.Join(report.Write(os.Stdout), err)
+			if err == nil && len(problems) > 0 {
+				err = errUnhealthy
+			}
+			return err
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print it for programs")
 	return c
 }
 
-// promotion is what the command's flags say.
-type promotion struct {
-	cluster, stack string
-	force, noUp    bool
+// look looks once. That there is no database is an error.
+func look(ctx context.Context, t *target) (*observe.Snapshot, *observe.Observer, error) {
+	o, err := t.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := o.Look(ctx)
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	if !s.PostgreSQL.Installed {
+		err = errors.New("there is no PostgreSQL in any cluster that answers")
+	}
+	return s, o, err
 }
 
-func promoteCommand(kubectl func() replication.Kubectl) *cobra.Command {
-	var p promotion
-	c := &cobra.Command{
-		Use:   "promote --cluster NAME",
-		Short: "Make a replica the master, and say what is lost",
-		Long: `Make a replica of a cluster the master: end the old master's writes, take the data
-of the replica that is furthest, say what is lost, and run pulumi up.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd.Context(), kubectl()) },
-	}
-	c.Flags().StringVar(&p.cluster, "cluster", "", "the cluster that gets the master")
-	c.Flags().BoolVar(&p.force, "force", false, "promote although replicas can't be reached that may still follow the old master: only if that is off for good")
-	c.Flags().BoolVar(&p.noUp, "no-up", false, "print the commands that move the master's pod, and don't run them")
-	c.Flags().StringVarP(&p.stack, "stack", "s", "", "the Pulumi stack; the current one if not given")
-	if err := c.MarkFlagRequired("cluster"); err != nil {
+// to adds the flag for the cluster that is to lead.
+func to(c *cobra.Command, cluster *string) *cobra.Command {
+	c.Flags().StringVar(cluster, "to", "", "the cluster that is to lead")
+	if err := c.MarkFlagRequired("to"); err != nil {
 		panic(err) // there is such a flag
 	}
 	return c
 }
 
-func (p *promotion) run(ctx context.Context, kubectl replication.Kubectl) error {
-	t, err := kubectl.Topology(ctx)
-	if err != nil {
-		return err
-	}
-	result, err := replication.Promote(ctx, kubectl, t, p.cluster, replication.Options{
-		Force: p.force, Fence: replication.Fence,
-		Say: func(format string, args ...any) { fmt.Fprintf(os.Stderr, "  "+format+"\n", args...) },
-	})
-	if err != nil {
-		return err
-	}
-	fmt.Printf("the data of %s go on, in epoch %d\n%s\n", result.Seed, result.Epoch, result.Loss())
-	if waiting := result.Waiting(); waiting != "" {
-		fmt.Println(waiting)
-	}
-	if p.noUp {
-		fmt.Print("next:\n" + p.next(result.To))
-		return nil
-	}
-	if err := p.move(ctx, result.To); err != nil {
-		return err
-	}
-	moved := *t
-	moved.Master = result.To
-	return awaitWritable(ctx, kubectl, &moved)
+func switchoverCommand(t *target) *cobra.Command {
+	var cluster string
+	return to(&cobra.Command{
+		Use:   "switchover --to CLUSTER",
+		Short: "Let a replica of a cluster lead, in order: writes pause for seconds, and nothing is lost",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			s, o, err := look(ctx, t)
+			if err != nil {
+				return err
+			}
+			next, err := successor(s, cluster)
+			if err != nil {
+				return err
+			}
+			if next == nil {
+				fmt.Printf("%s of %s leads already\n", s.PostgreSQL.Leader.Pod, cluster)
+				return nil
+			}
+			return lead(ctx, o, next, "switchover", topology.Scope, "--leader", s.PostgreSQL.Leader.Pod, "--candidate", next.Pod, "--force")
+		},
+	}, &cluster)
 }
 
-// commands have Pulumi move the master's pod.
-func (p *promotion) commands(to string) [][]string {
-	commands := [][]string{
-		{"pulumi", "config", "set", "--path", "hybrid:postgres.master", to},
-		{"pulumi", "up", "--yes", "--skip-preview"},
-	}
-	if p.stack != "" {
-		for i := range commands {
-			commands[i] = append(commands[i], "--stack", p.stack)
-		}
-	}
-	return commands
+func failoverCommand(t *target) *cobra.Command {
+	var cluster string
+	var force bool
+	c := to(&cobra.Command{
+		Use:   "failover --to CLUSTER",
+		Short: "Let a replica of a cluster lead although the leader is lost",
+		Long: `Let a replica of a cluster lead although the leader is lost.
+
+Patroni does so by itself where it surely loses nothing. Where it can't be sure, this
+says what may be lost, and does it with --force only.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			s, o, err := look(ctx, t)
+			if err != nil {
+				return err
+			}
+			next, loss, err := heir(s, cluster)
+			if err != nil {
+				return err
+			}
+			if loss != "" && !force {
+				return fmt.Errorf("%s: nothing has been changed. If it is to be so: --force", loss)
+			}
+			if loss != "" {
+				fmt.Fprintln(os.Stderr, loss)
+			}
+			return lead(ctx, o, next, "failover", topology.Scope, "--candidate", next.Pod, "--force")
+		},
+	}, &cluster)
+	c.Flags().BoolVar(&force, "force", false, "do it although confirmed writes may be lost")
+	return c
 }
 
-// next are the commands as they are typed, a line each.
-func (p *promotion) next(to string) (lines string) {
-	for _, c := range p.commands(to) {
-		lines += "  " + shell.Join(c...) + "\n"
-	}
-	return lines
-}
-
-// move runs the commands.
-func (p *promotion) move(ctx context.Context, to string) error {
-	for _, c := range p.commands(to) {
-		cmd := exec.CommandContext(ctx, c[0], c[1:]...)
-		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%s: %w: the old master is fenced, and the new one gets its data when this succeeds: correct what is wrong and run\n%s", strings.Join(c, " "), err, p.next(to))
-		}
-	}
-	return nil
-}
-
-// awaitWritable waits until the master accepts writes.
-func awaitWritable(ctx context.Context, kubectl replication.Kubectl, t *replication.Topology) error {
-	for deadline := time.Now().Add(writableIn); ; {
-		report, err := replication.Status(ctx, kubectl, t)
-		if report.Writable {
-			return report.Write(os.Stdout)
-		}
-		if time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("the new master does not accept writes yet: kubectl --context %s logs psql-master-0", shell.Quote(t.Master)), err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(2 * time.Second):
-		}
+func reinitCommand(t *target) *cobra.Command {
+	return &cobra.Command{
+		Use:   "reinit POD",
+		Short: "Give a replica a new copy of the leader's data",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			s, o, err := look(ctx, t)
+			if err != nil {
+				return err
+			}
+			r, err := copied(s, args[0])
+			if err != nil {
+				return err
+			}
+			l := s.PostgreSQL.Leader
+			if err := patronictl(ctx, o, l.Cluster, l.Namespace, l.Pod, "reinit", topology.Scope, r.Pod, "--force"); err != nil {
+				return err
+			}
+			fmt.Printf("%s of %s takes a new copy. To see how far it is: hybrid postgres status\n", r.Pod, r.Cluster)
+			return nil
+		},
 	}
 }

@@ -14,13 +14,17 @@ import (
 type object = map[string]any
 
 // run is what a program in a pod prints; nil if there is none.
-func (c *Cloud) run(p *corev1.Pod, container string) []byte {
+func (c *Cloud) run(x *Cluster, p *corev1.Pod, container string, argv []string) []byte {
 	var what any
 	switch {
 	case container == "weave" && p.Labels["name"] == "weave-net":
 		what = c.report(p.Spec.NodeName)
-	case container == "" && p.Labels["app"] == "psql-master":
-		what = c.streams()
+	case container == "postgres" && isMember(p) && argv[0] == "psql":
+		what = c.server(x, p)
+	case container == "postgres" && isMember(p) && argv[0] == "sh":
+		what = c.patroni(p)
+	case container == "postgres" && isMember(p) && argv[0] == "patronictl":
+		return c.patronictl(argv[1:])
 	default:
 		return nil
 	}
@@ -68,24 +72,6 @@ func (c *Cloud) report(node string) object {
 		"Router": object{"Name": c.peerName(node), "NickName": node, "Peers": peers, "Connections": connections},
 		"IPAM":   object{"RangeNumIPs": perNode * of, "Entries": entries},
 	}
-}
-
-// streams is what the master says.
-func (c *Cloud) streams() object {
-	streams := []object{}
-	for _, x := range c.Clusters {
-		for _, p := range x.Pods {
-			if p.Labels["app"] != "psql-replica" || p.Status.Phase != corev1.PodRunning || slices.Contains(c.Lost, x.Name) {
-				continue
-			}
-			s := object{"address": p.Status.PodIP, "name": x.Name, "state": "streaming", "sync": "async", "bytes": 0, "seconds": 0.004, "silent": 1.5}
-			if x.Silent {
-				s["bytes"], s["seconds"], s["silent"] = 50_331_648, nil, 8
-			}
-			streams = append(streams, s)
-		}
-	}
-	return object{"version": "18.1", "closed": false, "position": "0/5000148", "lack": c.CommitsLack, "streams": streams}
 }
 
 // federation answers for Karmada.

@@ -1,6 +1,6 @@
 // Package fakecloud serves, for tests, the APIs of a hybrid cloud of any size:
 // Kubernetes' with watches and programs in pods, the federation's, Weave Net's
-// report, and PostgreSQL's answer.
+// report, PostgreSQL's answers and Patroni's.
 package fakecloud
 
 import (
@@ -34,10 +34,26 @@ type Cloud struct {
 	Requests []Request
 	// Lost are clusters that Weave Net and the federation have noticed to be gone.
 	Lost []string
-	// CommitsLack is how many replicas the master's commits wait for in vain.
-	CommitsLack int
+	// Leader is the pod that leads; empty if none does.
+	Leader string
+	// Elsewhere are pods that take writes and have no right to.
+	Elsewhere []string
+	// Waiting is how long the leader's commits have waited for replicas, in seconds.
+	Waiting float64
+	// Refused are pods whose Patroni others can't ask, with the reason.
+	Refused map[string]string
+	// Durability is none if commits wait for no replica.
+	Durability string
+	// Paused says that Patroni doesn't act.
+	Paused bool
+	// Behind has, for pods without a stream, how many bytes they lack.
+	Behind map[string]int64
+	// Refuses is what patronictl says instead of doing anything.
+	Refuses string
+	// Ran are the commands that patronictl was given.
+	Ran []string
 
-	server  *httptest.Server
+	http    *httptest.Server
 	changed chan struct{}
 	version int
 }
@@ -59,11 +75,11 @@ type Cluster struct {
 type Request struct{ Cluster, Method, Path, Query string }
 
 // New serves a cloud until the test ends. Three clusters are those of the default
-// stack; the master is in the last one in the alphabet, and 6 replicas are divided
+// stack; psql-master is in the last one in the alphabet, and 6 replicas are divided
 // 4 : 2 over the second to last and that.
 func New(t testing.TB, clusters, nodes int) *Cloud {
 	t.Helper()
-	c := &Cloud{changed: make(chan struct{})}
+	c := &Cloud{changed: make(chan struct{}), Leader: "psql-master-0", Refused: map[string]string{}, Behind: map[string]int64{}}
 	for i := range clusters {
 		c.Clusters = append(c.Clusters, named(i, clusters))
 	}
@@ -93,10 +109,15 @@ func New(t testing.TB, clusters, nodes int) *Cloud {
 		node := x.Nodes[i%len(x.Nodes)].Name
 		c.AddPod(x, "default", fmt.Sprintf("psql-replica-%c%cx%d", 'b'+i, 'k'+i, i), node, map[string]string{"app": "psql-replica"})
 	}
-	c.server = httptest.NewServer(http.HandlerFunc(c.serve))
+	for _, x := range c.Clusters[max(0, len(c.Clusters)-3):] {
+		if len(c.Clusters) >= 3 || x == last {
+			c.AddPod(x, "default", "psql-etcd-"+x.Name+"-0", x.Nodes[len(x.Nodes)-1].Name, map[string]string{"app": "psql-etcd-" + x.Name, "name": "psql-etcd"})
+		}
+	}
+	c.http = httptest.NewServer(http.HandlerFunc(c.serve))
 	t.Cleanup(func() {
-		c.server.CloseClientConnections()
-		c.server.Close()
+		c.http.CloseClientConnections()
+		c.http.Close()
 	})
 	return c
 }
@@ -196,7 +217,7 @@ func (c *Cloud) Kubeconfig() string {
 		names = append(names, x.Name)
 	}
 	for _, n := range names {
-		clusters = append(clusters, named{"name": n, "cluster": named{"server": c.server.URL + "/" + n}})
+		clusters = append(clusters, named{"name": n, "cluster": named{"server": c.http.URL + "/" + n}})
 		contexts = append(contexts, named{"name": n, "context": named{"cluster": n, "user": "test"}})
 	}
 	config["clusters"], config["contexts"] = clusters, contexts

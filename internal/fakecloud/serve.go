@@ -149,7 +149,7 @@ func version(object runtime.Object) string {
 	return object.(metav1.Object).GetResourceVersion()
 }
 
-// exec runs one of the two programs that there are, over a WebSocket: one byte for
+// exec runs one of the programs that there are, over a WebSocket: one byte for
 // the stream, 1 for the output and 3 for how it ended, and then the text.
 func (c *Cloud) exec(w http.ResponseWriter, r *http.Request, x *Cluster, path []string) {
 	upgrader := websocket.Upgrader{Subprotocols: []string{"v5.channel.k8s.io"}}
@@ -163,7 +163,7 @@ func (c *Cloud) exec(w http.ResponseWriter, r *http.Request, x *Cluster, path []
 	pod := path[len(path)-2]
 	for _, p := range x.Pods {
 		if p.Name == pod {
-			text = c.run(p, r.URL.Query().Get("container"))
+			text = c.run(x, p, r.URL.Query().Get("container"), r.URL.Query()["command"])
 		}
 	}
 	c.Unlock()

@@ -13,15 +13,16 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/version"
+
+	"hybrid/workloads/topology"
 )
 
-// The labels of PostgreSQL's pods and of Weave Net's, see the program's packages
+// The labels of PostgreSQL's etcd's pods and of Weave Net's, see the program's packages
 // workloads and mesh.
 const (
-	masterApp  = "psql-master"
-	replicaApp = "psql-replica"
-	meshLabel  = "weave-net"
-	meshSpace  = "kube-system"
+	etcdLabel = "psql-etcd"
+	meshLabel = "weave-net"
+	meshSpace = "kube-system"
 )
 
 // readCluster asks a cluster's API for its nodes and pods.
@@ -66,7 +67,8 @@ func (o *Observer) readCluster(ctx context.Context, name string) {
 		if c.err == nil {
 			c.version, c.nodes, c.pods = found.version, found.nodes, found.pods
 		} else {
-			c.reports = nil // whatever it said then, it doesn't say now
+			// Whatever they said then, they don't say now.
+			c.reports, c.servers, c.patroni = nil, nil, nil
 		}
 	})
 }
@@ -128,12 +130,9 @@ func node(n *corev1.Node) Node {
 func pod(cluster string, p *corev1.Pod) Pod {
 	found := Pod{Namespace: p.Namespace, Name: p.Name, Address: p.Status.PodIP, cluster: cluster, node: p.Spec.NodeName}
 	found.State, found.OK = podState(p)
-	switch p.Labels["app"] {
-	case masterApp:
-		found.Role = Master
-	case replicaApp:
-		found.Role = Replica
-	}
+	app := p.Labels["app"]
+	found.member = app == topology.Master || app == topology.Replica // whatever it is called, it may lead
+	found.etcd = p.Labels["name"] == etcdLabel
 	found.weave = p.Namespace == meshSpace && p.Labels["name"] == meshLabel
 	return found
 }

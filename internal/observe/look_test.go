@@ -47,13 +47,16 @@ func TestHealthy(t *testing.T) {
 	if len(s.Mesh.Peers) != 6 || len(s.Mesh.Links) != 15 || len(s.Mesh.Between) != 6 || s.Mesh.Peers[0].Established != 5 {
 		t.Errorf("mesh: %+v", s.Mesh)
 	}
-	if m := s.PostgreSQL.Master; m == nil || m.Pod != "psql-master-0" || m.Cluster != "london" || m.Position != "0/5000148" {
-		t.Errorf("master: %+v", m)
+	if l := s.PostgreSQL.Leader; l == nil || l.Pod != "psql-master-0" || l.Cluster != "london" || l.Position != "0/5000148" || l.Timeline != 1 {
+		t.Errorf("leader: %+v", l)
+	}
+	if s.PostgreSQL.Durability != DurabilityCloud || len(s.PostgreSQL.Risks) > 0 {
+		t.Errorf("postgresql: %+v", s.PostgreSQL)
 	}
 	by := map[string]int{}
 	for _, r := range s.PostgreSQL.Replicas {
 		by[r.Cluster]++
-		if !r.OK || r.State != "streaming" || r.LagBytes == nil || *r.LagSeconds != 0.004 {
+		if !r.OK || r.State != "streaming" || r.Sync != "quorum" || !r.Electable || *r.LagBytes != 0 || *r.LagSeconds != 0 {
 			t.Errorf("replica: %+v", r)
 		}
 	}
@@ -79,13 +82,14 @@ func TestDeadCluster(t *testing.T) {
 		"mesh: the 8 links from frankfurt to america and london are not confirmed: frankfurt does not answer",
 		"federation: ReplicaSet default/psql-replica in frankfurt: 4 wanted, and frankfurt does not answer",
 		"postgresql: 4 replicas of frankfurt may lag: their cluster does not answer",
+		"postgresql: not protected against the loss of america or london: only 1 of 3 members of etcd would be left, and no leader could be elected",
 	}
 	if found := texts(s); !slices.Equal(found, want) {
 		t.Errorf("problems:\n%s\nwant:\n%s", strings.Join(found, "\n"), strings.Join(want, "\n"))
 	}
 	lagging := 0
 	for _, r := range s.PostgreSQL.Replicas {
-		if !r.OK && r.Cluster == "frankfurt" && strings.HasPrefix(r.Node, "frankfurt-") && r.Pod == "" {
+		if !r.OK && r.Cluster == "frankfurt" && strings.HasPrefix(r.Node, "frankfurt-") && !r.Electable {
 			lagging++
 		}
 	}
@@ -148,21 +152,11 @@ func TestProblems(t *testing.T) {
 			c.Cluster("london").Refuse = []string{"exec"}
 		}, []string{
 			"mesh: 2 of 2 peers of london do not answer: london-1: pod kube-system/weave-net-london-1: refused by the test",
-			"postgresql: the master does not answer: pod default/psql-master-0: refused by the test",
+			"postgresql: the leader psql-master-0 of london does not answer: pod default/psql-master-0: refused by the test",
 		}},
 		{"no pods", func(c *fakecloud.Cloud) {
 			c.Cluster("america").Refuse = []string{"pods"}
 		}, []string{"cluster america: refused by the test"}},
-		{"no master", func(c *fakecloud.Cloud) {
-			x := c.Cluster("london")
-			x.Pods = slices.DeleteFunc(x.Pods, func(p *corev1.Pod) bool { return p.Name == "psql-master-0" })
-		}, []string{
-			"federation: StatefulSet default/psql-master in london: 1 wanted, 0 ready",
-			"postgresql: there is no master",
-		}},
-		{"commits that wait", func(c *fakecloud.Cloud) { c.CommitsLack = 1 }, []string{
-			"postgresql: commits wait: of the replicas outside of london, 1 too few follow (synchronousReplicas)",
-		}},
 		{"a pod that crashes", func(c *fakecloud.Cloud) {
 			p := c.Cluster("america").Pods[0]
 			p.Labels = nil
@@ -208,7 +202,7 @@ func TestDeadMachine(t *testing.T) {
 	}
 	for _, want := range []string{
 		"mesh: 2 of 2 peers of london do not answer: london-1: no answer in time",
-		"postgresql: the master does not answer: no answer in time",
+		"postgresql: the leader psql-master-0 of london does not answer: no answer in time",
 	} {
 		if !slices.Contains(texts(s), want) {
 			t.Errorf("found no %q in %q", want, texts(s))

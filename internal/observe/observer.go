@@ -31,12 +31,9 @@ type Observer struct {
 
 // facts are what the sources have said last. What they point to isn't changed.
 type facts struct {
-	clusters    map[string]clusterFacts
-	federation  *Federation
-	replication *replication
-	// replicationErr is why there is nothing newer than replication.
-	replicationErr error
-	zone           []NameServer
+	clusters   map[string]clusterFacts
+	federation *Federation
+	zone       []NameServer
 }
 
 // clusterFacts are one cluster's.
@@ -47,6 +44,10 @@ type clusterFacts struct {
 	nodes   []Node
 	pods    []Pod
 	reports map[string]peerReport // by node
+	servers map[string]*server    // by pod
+	patroni *patroni
+	// patroniTurn says whose turn it is to be asked.
+	patroniTurn int
 }
 
 // peerReport is what a node's Weave Net says, or why it says nothing.
@@ -88,7 +89,8 @@ func (o *Observer) Look(ctx context.Context) *Snapshot {
 			o.readCluster(ctx, name)
 			// What runs in the cluster is asked when its pods are known.
 			all.Go(func() { o.readMesh(ctx, name) })
-			all.Go(func() { o.readReplication(ctx, name) })
+			all.Go(func() { o.readServers(ctx, name) })
+			all.Go(func() { o.readPatroni(ctx, name) })
 		})
 	}
 	all.Go(func() { o.readFederation(ctx) })

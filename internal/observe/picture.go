@@ -17,6 +17,7 @@ type painter struct {
 	facts   *facts
 	to      *Snapshot
 
+	database    *database
 	unreachable map[string]bool   // clusters
 	home        map[string]string // a node's cluster
 }
@@ -27,6 +28,7 @@ func picture(now time.Time, stack *Stack, servers map[string]string, f *facts) *
 		now: now, stack: stack, servers: servers, facts: f, to: &Snapshot{Time: now, Stack: stack.Name},
 		unreachable: map[string]bool{}, home: map[string]string{},
 	}
+	p.database = p.gather()
 	// In the order in which problems are to be read: causes first.
 	p.clusters()
 	p.mesh()
@@ -89,6 +91,7 @@ func (p *painter) nodes(e Expected, f clusterFacts) []Node {
 		p.home[n.Name] = e.Name
 		for _, pod := range f.pods {
 			if pod.node == n.Name {
+				pod.Role = p.role(&pod)
 				n.Pods = append(n.Pods, pod)
 			}
 		}
@@ -103,6 +106,18 @@ func (p *painter) nodes(e Expected, f clusterFacts) []Node {
 		}
 	}
 	return all
+}
+
+// role is a pod's in PostgreSQL, if any.
+func (p *painter) role(pod *Pod) string {
+	switch l := p.database.leader; {
+	case !pod.member:
+		return ""
+	case l != nil && l.name == pod.Name && l.cluster == pod.cluster:
+		return Leader
+	default:
+		return Replica
+	}
 }
 
 // compareNames sorts node-10 after node-9.
@@ -120,7 +135,7 @@ func (p *painter) pods() {
 			continue
 		}
 		for _, pod := range p.facts.clusters[cluster].pods {
-			if !pod.OK && pod.Role == "" { // of those with a role it has been said
+			if !pod.OK && !pod.member { // of those it has been said
 				p.problem("pod "+pod.Namespace+"/"+pod.Name+" of "+cluster+": "+pod.State,
 					p.kubectl(cluster, "-n", pod.Namespace, "describe", "pod", pod.Name))
 			}

@@ -2,51 +2,66 @@ package observe
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"fmt"
+	"strings"
+	"sync"
 	"time"
 
-	postgres "hybrid/workloads/replication"
+	"hybrid/workloads/topology"
 )
 
-// firstContainer is a pod's first one, which is PostgreSQL's in its pods.
-const firstContainer = ""
-
-// query asks a server for its streams, as one JSON object. A server in recovery has
+// query asks a server for what it knows, as one JSON object. A server in recovery has
 // no position of its own to write at, but the one it has replayed.
 const query = `select json_build_object(
- 'version', current_setting('server_version'),
- 'closed', pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean,
- 'position', s.here, 'lack', ` + postgres.CommitsLack + `,
+ 'version', split_part(current_setting('server_version'), ' ', 1),
+ 'replica', s.replica, 'position', s.here, 'bytes', pg_wal_lsn_diff(s.here, '0/0')::bigint,
+ 'timeline', case when s.replica then (select coalesce((select received_tli from pg_stat_wal_receiver), timeline_id) from pg_control_checkpoint())
+  else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int end,
+ 'age', extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()),
+ 'waiting', (select coalesce(max(extract(epoch from clock_timestamp() - state_change)), 0) from pg_stat_activity where wait_event = 'SyncRep'),
  'streams', (select coalesce(json_agg(json_build_object(
-   'address', host(client_addr), 'name', application_name, 'state', state, 'sync', sync_state,
-   'bytes', case when replay_lsn is not null then greatest(pg_wal_lsn_diff(s.here, replay_lsn), 0) end,
+   'name', application_name, 'address', host(client_addr), 'state', state, 'sync', sync_state,
+   'bytes', case when replay_lsn is not null then greatest(pg_wal_lsn_diff(s.here, replay_lsn), 0)::bigint end,
    'seconds', extract(epoch from replay_lag),
    'silent', extract(epoch from clock_timestamp() - coalesce(reply_time, backend_start)))), '[]')
   from pg_stat_replication where application_name <> 'pg_basebackup'))
-from (select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end as here) s`
+from (select pg_is_in_recovery() as replica, case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end as here) s`
 
-// ask runs psql as the administrator over the server's own socket, wherever the
-// image has it. The query is its first argument.
-const ask = `psql=$(command -v psql || ls -d /usr/lib/postgresql/*/bin/psql | tail -n 1)
-exec "$psql" -XAtq -U postgres -d postgres -c "$1"`
+// askServer runs psql as the administrator over the server's own socket.
+var askServer = []string{"psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres", "-c", query}
 
-// replication is what the master says.
-type replication struct {
-	at     time.Time
-	master Pod
+//go:embed ask.py
+var askScript string
 
-	Version  string         `json:"version"`
-	Closed   bool           `json:"closed"` // it takes no writes
-	Position string         `json:"position"`
-	Lack     int            `json:"lack"` // replicas that commits wait for, and that aren't there
-	Streams  []serverStream `json:"streams"`
+// askPatroni runs ask.py by that Python for which Patroni is installed.
+var askPatroni = []string{"sh", "-c", `exec $(sed -n '1s/^#!//p' "$(command -v patronictl)") -c "$1" "$2"`, "sh", askScript, patroniFolder}
+
+// patroniFolder has the configuration that a member's Patroni runs with.
+const patroniFolder = "/run/psql/patroni"
+
+// server is what a member's PostgreSQL says.
+type server struct {
+	at  time.Time
+	err error // why it says nothing
+
+	Version  string `json:"version"`
+	Replica  bool   `json:"replica"`  // it is in recovery, and takes no writes
+	Position string `json:"position"` // in the write-ahead log, such as 0/5000148
+	Bytes    int64  `json:"bytes"`    // the same as a number
+	Timeline int    `json:"timeline"`
+	// Age is how long ago what it has replayed last was committed, in seconds.
+	Age     *float64       `json:"age"`
+	Waiting float64        `json:"waiting"` // seconds that a commit has waited for replicas, at most
+	Streams []serverStream `json:"streams"`
 }
 
-// serverStream is a row of pg_stat_replication.
+// serverStream is a row of pg_stat_replication. Its application is called as the
+// member.
 type serverStream struct {
+	Name    string   `json:"name"`
 	Address string   `json:"address"`
-	Name    string   `json:"name"` // the replica's cluster, by the program's settings
 	State   string   `json:"state"`
 	Sync    string   `json:"sync"`
 	Bytes   *int64   `json:"bytes"`
@@ -54,37 +69,130 @@ type serverStream struct {
 	Silent  float64  `json:"silent"` // seconds since it was heard of
 }
 
-// readReplication asks the master for its streams, if it runs in this cluster.
-func (o *Observer) readReplication(ctx context.Context, cluster string) {
+// patroni is what a member's Patroni says.
+type patroni struct {
+	at  time.Time
+	pod Pod   // who says it
+	err error // why it says nothing
+
+	Cluster struct {
+		Members []patroniMember `json:"members"`
+		Pause   bool            `json:"pause"`
+	} `json:"cluster"`
+	Config struct {
+		// SynchronousMode is off, on or quorum; of another type in some versions.
+		SynchronousMode      any `json:"synchronous_mode"`
+		SynchronousNodeCount any `json:"synchronous_node_count"`
+	} `json:"config"`
+	// Asked has, for each other member, why its Patroni can't be asked; nil if it can.
+	Asked map[string]*string `json:"asked"`
+}
+
+// patroniMember is one of GET /cluster.
+type patroniMember struct {
+	Name  string                 `json:"name"`
+	Role  string                 `json:"role"`
+	State string                 `json:"state"`
+	Lag   any                    `json:"lag"` // bytes, or "unknown"
+	Tags  struct{ Cloud string } `json:"tags"`
+}
+
+// voter says whether commits wait for its copy.
+func (m *patroniMember) voter() bool { return m.Role == "quorum_standby" || m.Role == "sync_standby" }
+
+// synchronous says whether commits wait for replicas.
+func (p *patroni) synchronous() bool {
+	switch fmt.Sprint(p.Config.SynchronousMode) {
+	case "true", "on", "quorum":
+		return true
+	}
+	return false
+}
+
+// readServers asks all servers of a cluster.
+func (o *Observer) readServers(ctx context.Context, cluster string) {
 	facts := o.of(cluster)
 	if facts.err != nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	servers := map[string]*server{}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
 	for _, p := range facts.pods {
-		if p.Role != Master || !p.OK || p.State != "Running" {
+		if !p.asked() {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(ctx, o.Timeout)
-		defer cancel()
-		found, err := askMaster(ctx, o.clusters[cluster], p)
-		o.mu.Lock()
-		if o.facts.replicationErr = err; err == nil {
-			o.facts.replication = found
-		}
-		o.mu.Unlock()
-		o.notify()
-		return
+		all.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			s := &server{}
+			s.err = o.ask(ctx, p, s, askServer)
+			s.at = time.Now()
+			mu.Lock()
+			defer mu.Unlock()
+			servers[p.Name] = s
+		})
 	}
+	all.Wait()
+	o.update(cluster, func(c *clusterFacts) {
+		if c.err == nil {
+			c.servers = servers
+		}
+	})
 }
 
-func askMaster(ctx context.Context, a *access, p Pod) (*replication, error) {
-	text, err := a.exec(ctx, p, firstContainer, "sh", "-c", ask, "sh", query)
+// readPatroni asks the Patroni of one member of a cluster, each time another one's:
+// whether it can ask all others is known of it alone.
+func (o *Observer) readPatroni(ctx context.Context, cluster string) {
+	facts := o.of(cluster)
+	if facts.err != nil {
+		return
+	}
+	var members []Pod
+	for _, p := range facts.pods {
+		if p.asked() {
+			members = append(members, p)
+		}
+	}
+	var found *patroni
+	if len(members) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+		defer cancel()
+		found = &patroni{pod: members[facts.patroniTurn%len(members)]}
+		found.err = o.ask(ctx, found.pod, found, askPatroni)
+		found.at = time.Now()
+	}
+	o.update(cluster, func(c *clusterFacts) {
+		if c.err == nil {
+			c.patroni = found
+			c.patroniTurn++
+		}
+	})
+}
+
+// asked says whether a pod is to be asked for PostgreSQL.
+func (p *Pod) asked() bool { return p.member && (p.State == "Running" || p.State == "NotReady") }
+
+// ask runs a program in a member's pod that prints JSON.
+func (o *Observer) ask(ctx context.Context, p Pod, into any, argv []string) error {
+	text, err := o.clusters[p.cluster].exec(ctx, p, topology.Container, argv...)
 	if err != nil {
-		return nil, plain(err)
+		return plain(err)
 	}
-	found := &replication{at: time.Now(), master: p}
-	if err := json.Unmarshal(text, found); err != nil {
-		return nil, fmt.Errorf("pod %s/%s: expected JSON from psql, found %q", p.Namespace, p.Name, text)
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("pod %s/%s: expected JSON, found %.200q", p.Namespace, p.Name, text)
 	}
-	return found, nil
+	return nil
+}
+
+// Patronictl runs patronictl in a member's pod and returns what it prints.
+func (o *Observer) Patronictl(ctx context.Context, cluster, namespace, pod string, args ...string) (string, error) {
+	out, err := o.clusters[cluster].exec(ctx, Pod{Namespace: namespace, Name: pod}, topology.Container, append([]string{"patronictl"}, args...)...)
+	if err != nil {
+		return "", fmt.Errorf("patronictl %s: %w", strings.Join(args, " "), plain(err))
+	}
+	return string(out), nil
 }

@@ -6,7 +6,11 @@
 // [Snapshot] of them, whose health is judged in one place.
 package observe
 
-import "time"
+import (
+	"time"
+
+	"hybrid/workloads/topology"
+)
 
 // Snapshot is the whole at one moment.
 type Snapshot struct {
@@ -65,16 +69,16 @@ type Pod struct {
 	State string `json:"state"`
 	// OK says that it runs and is ready, or has completed.
 	OK bool `json:"ok"`
-	// Role is Master or Replica if it is a PostgreSQL server.
+	// Role is Leader or Replica if it is a PostgreSQL server.
 	Role string `json:"role,omitempty"`
 
-	cluster, node string
-	weave         bool
+	cluster, node       string
+	weave, member, etcd bool
 }
 
 // The roles of pods.
 const (
-	Master  = "master"
+	Leader  = "leader"
 	Replica = "replica"
 )
 
@@ -184,15 +188,28 @@ type Placed struct {
 	Error   string `json:"error,omitempty"`
 }
 
-// PostgreSQL is the master and its replicas.
+// PostgreSQL is the leader and its replicas.
 type PostgreSQL struct {
 	Installed bool `json:"installed"`
 	// Error is why there is nothing of the streams.
 	Error string `json:"error,omitempty"`
-	// Master is nil if there is none.
-	Master   *Server  `json:"master,omitempty"`
+	// Durability is DurabilityCloud or DurabilityNone; empty if nobody knows.
+	Durability string `json:"durability,omitempty"`
+	// Leader is nil if there is none.
+	Leader   *Server  `json:"leader,omitempty"`
 	Replicas []Stream `json:"replicas,omitempty"`
+	// Knowing is how many of the electable replicas together surely know the last
+	// confirmed commit; 0 if nobody knows how many, or commits wait for none.
+	Knowing int `json:"knowing,omitempty"`
+	// Risks are clusters without which the database would not go on, or not whole.
+	Risks []Risk `json:"risks,omitempty"`
 }
+
+// The kinds of durability, as the stack's settings call them.
+const (
+	DurabilityCloud = string(topology.Cloud) // what is confirmed survives the loss of any one cluster
+	DurabilityNone  = string(topology.None)  // a failover may lose what was confirmed last
+)
 
 // Server is a PostgreSQL server's pod.
 type Server struct {
@@ -201,28 +218,50 @@ type Server struct {
 	Namespace string `json:"namespace"`
 	Pod       string `json:"pod"`
 	Version   string `json:"version,omitempty"`
+	Timeline  int    `json:"timeline,omitempty"` // grows with each failover
 	Position  string `json:"position,omitempty"` // in the write-ahead log
 }
 
-// Stream is a replica and what the master knows of it.
+// Stream is a replica, and how it follows the leader.
 type Stream struct {
 	Cluster   string `json:"cluster,omitempty"` // empty if nobody knows
 	Node      string `json:"node,omitempty"`
 	Namespace string `json:"namespace,omitempty"`
-	Pod       string `json:"pod,omitempty"` // empty if its cluster doesn't answer
+	Pod       string `json:"pod,omitempty"`
 	Address   string `json:"address,omitempty"`
-	// State is PostgreSQL's: streaming, catchup, backup …; or "none", when the
-	// master knows no such replica.
+	// State is PostgreSQL's, as the leader sees it: streaming, catchup, backup …; or
+	// Patroni's, such as "creating replica"; or "none", when neither knows of it.
 	State string `json:"state"`
-	// LagBytes is what it has still to replay; nil if unknown.
+	// Position is what it has replayed of the write-ahead log, as it says itself.
+	Position string `json:"position,omitempty"`
+	// LagBytes is what it has still to replay; nil if unknown. Without a leader that
+	// answers it is what Patroni knows, some seconds old.
 	LagBytes *int64 `json:"lagBytes,omitempty"`
-	// LagSeconds is how long that takes; nil if unknown.
+	// LagSeconds is how old its state is; nil if unknown, and 0 if LagBytes is.
 	LagSeconds *float64 `json:"lagSeconds,omitempty"`
-	// SilentSeconds is how long the master hasn't heard of it.
+	// SilentSeconds is how long the leader hasn't heard of it.
 	SilentSeconds float64 `json:"silentSeconds"`
 	Sync          string  `json:"sync,omitempty"` // async, sync, quorum, potential
-	OK            bool    `json:"ok"`
-	Note          string  `json:"note,omitempty"` // why it isn't
+	// Electable says that Patroni would let it lead without force.
+	Electable bool   `json:"electable"`
+	OK        bool   `json:"ok"`
+	Note      string `json:"note,omitempty"` // why it isn't
+
+	timeline int
+	bytes    int64 // Position
+}
+
+// Ahead says whether it has more of the write-ahead log than another replica has.
+func (s *Stream) Ahead(of *Stream) bool {
+	return s.timeline > of.timeline || s.timeline == of.timeline && s.bytes > of.bytes
+}
+
+// Risk is a cluster against whose loss the database isn't protected.
+type Risk struct {
+	Cluster string `json:"cluster"`
+	Why     string `json:"why"`
+	// Chosen says that the settings make it so: that is no problem to be mended.
+	Chosen bool `json:"chosen"`
 }
 
 // Zone is the DNS zone.

@@ -16,11 +16,12 @@ import (
 // How often sources are asked that tell nothing by themselves. Each is asked again
 // only when it has answered.
 const (
-	alivePause       = 2 * time.Second
-	meshPause        = 4 * time.Second
-	replicationPause = 2 * time.Second
-	federationPause  = 3 * time.Second
-	zonePause        = 30 * time.Second
+	alivePause      = 2 * time.Second
+	meshPause       = 4 * time.Second
+	serversPause    = 2 * time.Second
+	patroniPause    = 5 * time.Second
+	federationPause = 3 * time.Second
+	zonePause       = 30 * time.Second
 	// showPause is the least time between two pictures.
 	showPause = 300 * time.Millisecond
 )
@@ -37,7 +38,8 @@ func (o *Observer) Watch(ctx context.Context, show func(*Snapshot)) {
 	for name := range o.clusters {
 		all.Go(func() { o.follow(ctx, name) })
 		every(ctx, &all, func() time.Duration { o.readMesh(ctx, name); return o.meshPause() })
-		every(ctx, &all, func() time.Duration { o.readReplication(ctx, name); return replicationPause })
+		every(ctx, &all, func() time.Duration { o.readServers(ctx, name); return serversPause })
+		every(ctx, &all, func() time.Duration { o.readPatroni(ctx, name); return patroniPause })
 	}
 	every(ctx, &all, func() time.Duration { o.readFederation(ctx); return federationPause })
 	every(ctx, &all, func() time.Duration { o.readZone(ctx); return zonePause })
@@ -101,7 +103,7 @@ func (o *Observer) follow(ctx context.Context, name string) {
 				continue
 			}
 			halt()
-			o.update(name, func(c *clusterFacts) { c.err, c.reports = err, nil })
+			o.update(name, func(c *clusterFacts) { c.err, c.reports, c.servers, c.patroni = err, nil, nil, nil })
 			continue
 		}
 		o.readCluster(ctx, name)

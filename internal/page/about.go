@@ -30,7 +30,7 @@ func Tell(s *observe.Snapshot, kubectl func(cluster string) string, id string) *
 	for i := range s.Clusters {
 		c := &s.Clusters[i]
 		if kind == "c" && rest == c.Name {
-			return tellCluster(c, kubectl(c.Name))
+			return tellCluster(s, c, kubectl(c.Name))
 		}
 		for j := range c.Nodes {
 			n := &c.Nodes[j]
@@ -52,13 +52,16 @@ func Tell(s *observe.Snapshot, kubectl func(cluster string) string, id string) *
 	return nil
 }
 
-func tellCluster(c *observe.Cluster, kubectl string) *About {
+func tellCluster(s *observe.Snapshot, c *observe.Cluster, kubectl string) *About {
 	a := &About{Title: "cluster " + c.Name, Lines: []string{
 		strings.TrimSpace(vendor(c.Cloud) + " " + c.Region),
 		"API: " + c.Server, "version: " + c.Version, fmt.Sprintf("nodes: %d", len(c.Nodes)),
 	}}
 	if c.FederationHost {
 		a.Lines = append(a.Lines, "hosts the federation")
+	}
+	if r := riskOf(s, c.Name); r != nil {
+		a.Lines = append(a.Lines, "PostgreSQL is not protected against its loss: "+r.Why)
 	}
 	if c.Error != "" {
 		a.Lines = append(a.Lines, "error: "+c.Error)
@@ -95,12 +98,15 @@ func tellPod(s *observe.Snapshot, c *observe.Cluster, n *observe.Node, p *observ
 	if p.Role != "" {
 		a.Commands = append(a.Commands, Command{"psql in it", observe.PSQL(kubectl, p.Namespace, p.Name)})
 	}
-	if m := s.PostgreSQL.Master; p.Role == observe.Master && m != nil {
-		a.Lines = append(a.Lines, "PostgreSQL "+m.Version+", master, at "+m.Position)
+	if m := s.PostgreSQL.Leader; p.Role == observe.Leader && m != nil {
+		a.Lines = append(a.Lines, fmt.Sprintf("PostgreSQL %s, leader, timeline %d, at %s", m.Version, m.Timeline, m.Position))
 	}
 	for i := range s.PostgreSQL.Replicas {
 		if r := &s.PostgreSQL.Replicas[i]; r.Cluster == c.Name && r.Pod == p.Name {
-			a.Lines = append(a.Lines, "replica: "+streamText(r)+" behind the master", fmt.Sprintf("last heard of: %s ago", terminal.Seconds(r.SilentSeconds)))
+			a.Lines = append(a.Lines, "replica: "+streamText(r)+" behind the leader", fmt.Sprintf("last heard of: %s ago", terminal.Seconds(r.SilentSeconds)))
+			if r.Electable {
+				a.Lines = append(a.Lines, "may lead if the leader is lost")
+			}
 			if r.Note != "" {
 				a.Lines = append(a.Lines, "problem: "+r.Note)
 			}

@@ -86,17 +86,29 @@ func (d *drawing) cluster(c observe.Cluster) {
 	d.rect(id, id+" box", "box", b, 14)
 	// Lines pass under the words.
 	d.text("titles", id+" name", "name", c.Name, b.x+inset, b.y+21)
-	line := about
-	switch {
+	line, class := about, wellOr(c.Reachable, "bad")
+	switch risk := riskOf(d.s, c.Name); {
 	case !c.Reachable:
 		line = "✕ API does not answer"
+	case risk != nil && !risk.Chosen:
+		line, class = "✕ not protected against its loss", "bad"
 	case !d.plan.small:
 		line = strings.TrimPrefix(about+" · "+c.Version, " · ")
 	}
-	d.text("titles", id+" about", "about "+wellOr(c.Reachable, "bad"), line, b.x+inset, b.y+38)
+	d.text("titles", id+" about", "about "+class, line, b.x+inset, b.y+38)
 	for _, n := range c.Nodes {
 		d.node(c, n)
 	}
+}
+
+// riskOf is what PostgreSQL risks with a cluster; nil if nothing.
+func riskOf(s *observe.Snapshot, cluster string) *observe.Risk {
+	for i := range s.PostgreSQL.Risks {
+		if r := &s.PostgreSQL.Risks[i]; r.Cluster == cluster {
+			return r
+		}
+	}
+	return nil
 }
 
 func (d *drawing) node(c observe.Cluster, n observe.Node) {
@@ -133,8 +145,8 @@ func (d *drawing) pod(c observe.Cluster, pod observe.Pod) {
 	}
 	class, line := wellOr(pod.OK, "bad"), pod.State
 	switch {
-	case pod.Role == observe.Master:
-		line = "master · " + pod.State
+	case pod.Role == observe.Leader:
+		line = "leader · " + pod.State
 	case pod.Role == observe.Replica:
 		if stream := d.stream(c.Name, pod.Name); stream != nil {
 			class, line = wellOr(stream.OK && pod.OK, "bad"), streamText(stream)

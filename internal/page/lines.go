@@ -94,9 +94,9 @@ func bundleClass(b *observe.Bundle) string {
 	return "down"
 }
 
-// streams draws what goes from the master to each replica.
+// streams draws what goes from the leader to each replica.
 func (d *drawing) streams() {
-	m := d.s.PostgreSQL.Master
+	m := d.s.PostgreSQL.Leader
 	if m == nil {
 		return
 	}

@@ -115,10 +115,10 @@ func TestDraw(t *testing.T) {
 	}{
 		// 12 links between nodes of different clusters and 3 within one, and a label
 		// for each two clusters.
-		{"healthy", nil, map[string]int{"region": 3, "node": 6, "master": 1, "replica": 6, "stream": 6, "link": 15 + 3, "down": 0, "bad": 0}},
+		{"healthy", nil, map[string]int{"region": 3, "node": 6, "leader": 1, "replica": 6, "stream": 6, "link": 15 + 3, "down": 0, "bad": 0}},
 		// Of frankfurt's pods, nothing but their streams is known: 4, and its region
-		// with what stands there.
-		{"cut", cut, map[string]int{"region": 3, "node": 6, "master": 1, "replica": 2, "stream": 6, "link": 15 + 3, "down": 8 + 1 + 2, "bad": 4 + 1 + 1}},
+		// with what stands there; and the other two mustn't be lost now.
+		{"cut", cut, map[string]int{"region": 3, "node": 6, "leader": 1, "replica": 2, "stream": 6, "link": 15 + 3, "down": 8 + 1 + 2, "bad": 4 + 1 + 1 + 2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			scene := Draw(look(t, 3, 2, c.change))

@@ -162,23 +162,33 @@ func (o *screen) postgres(p *observe.PostgreSQL) {
 		o.title("POSTGRESQL", notInstalled)
 		return
 	}
-	master := o.paint(red, "no master")
-	if p.Master != nil {
-		master = fmt.Sprintf("master %s on %s in %s", p.Master.Pod, p.Master.Node, p.Master.Cluster)
-		if p.Master.Version != "" {
-			master += fmt.Sprintf(", %s, at %s", p.Master.Version, p.Master.Position)
+	leader := o.paint(red, "no leader")
+	if l := p.Leader; l != nil {
+		leader = fmt.Sprintf("leader %s on %s in %s", l.Pod, or(l.Node), l.Cluster)
+		if l.Version != "" {
+			leader += fmt.Sprintf(", %s, at %s of timeline %d", l.Version, l.Position, l.Timeline)
 		}
 	}
-	o.title("POSTGRESQL", master)
+	if p.Durability != "" {
+		leader += ", durability " + p.Durability
+	}
+	o.title("POSTGRESQL", leader)
 	var rows []row
 	for _, r := range p.Replicas {
 		name := r.Pod
 		if name == "" {
 			name = or(r.Address)
 		}
-		rows = append(rows, row{bad: !r.OK, cells: []string{name, or(r.Cluster), or(r.Node), r.State, bytesOf(r.LagBytes), secondsOf(r.LagSeconds), r.Note}})
+		rows = append(rows, row{bad: !r.OK, cells: []string{name, or(r.Cluster), or(r.Node), r.State, or(r.Sync), bytesOf(r.LagBytes), secondsOf(r.LagSeconds), r.Note}})
 	}
-	o.table([]string{"REPLICA", "CLUSTER", "NODE", "STATE", "LAG", "TIME", ""}, rows)
+	o.table([]string{"REPLICA", "CLUSTER", "NODE", "STATE", "SYNC", "LAG", "TIME", ""}, rows)
+	for _, r := range p.Risks {
+		color := red
+		if r.Chosen {
+			color = dim
+		}
+		o.printf("  %s\n", o.paint(color, "not protected against the loss of "+r.Cluster+": "+r.Why))
+	}
 }
 
 func (o *screen) zone(z *observe.Zone) {

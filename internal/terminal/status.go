@@ -17,6 +17,8 @@ type Options struct {
 	All bool
 	// Mesh shows the mesh alone, with every peer.
 	Mesh bool
+	// PostgreSQL shows the database alone.
+	PostgreSQL bool
 }
 
 // Of many lines only as many are shown; what isn't well comes first.
@@ -34,10 +36,14 @@ type screen struct {
 // Write writes a snapshot.
 func Write(w io.Writer, s *observe.Snapshot, o Options) error {
 	out := &screen{Options: o}
-	if o.Mesh {
-		out.problems(slices.DeleteFunc(slices.Clone(s.Problems), func(p observe.Problem) bool { return p.Part != "mesh" }))
+	switch {
+	case o.Mesh:
+		out.problems(Of(s.Problems, "mesh"))
 		out.mesh(&s.Mesh)
-	} else {
+	case o.PostgreSQL:
+		out.problems(Of(s.Problems, "postgresql"))
+		out.postgres(&s.PostgreSQL)
+	default:
 		out.head(s)
 		out.problems(s.Problems)
 		out.clusters(s.Clusters)
@@ -48,6 +54,11 @@ func Write(w io.Writer, s *observe.Snapshot, o Options) error {
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// Of are the problems of a part.
+func Of(all []observe.Problem, part string) []observe.Problem {
+	return slices.DeleteFunc(slices.Clone(all), func(p observe.Problem) bool { return p.Part != part })
 }
 
 func (o *screen) printf(format string, a ...any) { fmt.Fprintf(o, format, a...) }

@@ -54,11 +54,11 @@ func (l *lab) secrets() []string {
 	return found
 }
 
-// database are the secrets of PostgreSQL's master.
+// database are the secrets of PostgreSQL's members.
 func (l *lab) database() []string {
 	l.Helper()
 	var found []string
-	for _, name := range []string{"psql-master", "psql-master-tls"} {
+	for _, name := range []string{"psql-password", "psql-tls"} {
 		secret, err := l.cluster("london").CoreV1().Secrets("default").Get(l.ctx, name, metav1.GetOptions{})
 		if err != nil {
 			l.Fatal(err)
@@ -73,8 +73,8 @@ func (l *lab) database() []string {
 			}
 		}
 	}
-	if len(found) != 3 {
-		l.Fatalf("found %d secrets of the database, want two passwords and a key", len(found))
+	if len(found) != 2 {
+		l.Fatalf("found %d secrets of the database, want a password and a key", len(found))
 	}
 	return found
 }

@@ -112,8 +112,8 @@ func allHealthy(l *lab) {
 		for _, r := range s.PostgreSQL.Replicas {
 			replicas[r.Cluster]++
 		}
-		if len(s.Clusters) != 3 || s.PostgreSQL.Master == nil || s.PostgreSQL.Master.Cluster != "london" || replicas["frankfurt"] != 4 || replicas["london"] != 2 {
-			l.Errorf("clusters %d, master %+v, replicas %v", len(s.Clusters), s.PostgreSQL.Master, replicas)
+		if len(s.Clusters) != 3 || s.PostgreSQL.Leader == nil || s.PostgreSQL.Leader.Cluster != "london" || replicas["frankfurt"] != 4 || replicas["london"] != 2 {
+			l.Errorf("clusters %d, master %+v, replicas %v", len(s.Clusters), s.PostgreSQL.Leader, replicas)
 		}
 	}
 	out, err := l.hybrid("status").CombinedOutput()

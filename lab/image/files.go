@@ -14,8 +14,13 @@ import (
 	"strings"
 )
 
-//go:embed all:context
-var buildContext embed.FS
+// The build contexts.
+var (
+	//go:embed all:context
+	machine embed.FS
+	//go:embed database
+	database embed.FS
+)
 
 // file is one of the build's inputs.
 type file struct {
@@ -33,9 +38,24 @@ type Inputs struct {
 	Shim       string // path of containerd-shim-runc-v2, of the same version
 }
 
-// inputs are all that the image is made of: the embedded build context and programs.
+// inputs are all that the machines' image is made of: its build context and programs.
 func inputs(in Inputs) (files, error) {
-	sub, err := fs.Sub(buildContext, "context")
+	all, err := contextOf(machine, "context")
+	if err != nil {
+		return nil, err
+	}
+	for name, path := range map[string]string{
+		"kube": in.Kube, "containerd": in.Containerd, "containerd-shim-runc-v2": in.Shim,
+	} {
+		all = append(all, file{name, 0o755, func() (io.ReadCloser, int64, error) { return openFile(path) }})
+	}
+	slices.SortFunc(all, func(a, b file) int { return strings.Compare(a.name, b.name) })
+	return all, nil
+}
+
+// contextOf are the files of an embedded build context.
+func contextOf(from embed.FS, folder string) (files, error) {
+	sub, err := fs.Sub(from, folder)
 	if err != nil {
 		return nil, err
 	}
@@ -57,16 +77,7 @@ func inputs(in Inputs) (files, error) {
 		}})
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	for name, path := range map[string]string{
-		"kube": in.Kube, "containerd": in.Containerd, "containerd-shim-runc-v2": in.Shim,
-	} {
-		all = append(all, file{name, 0o755, func() (io.ReadCloser, int64, error) { return openFile(path) }})
-	}
-	slices.SortFunc(all, func(a, b file) int { return strings.Compare(a.name, b.name) })
-	return all, nil
+	return all, err
 }
 
 func openFile(path string) (io.ReadCloser, int64, error) {

@@ -23,15 +23,30 @@ import (
 // Current is the image that Ensure made last: what machines are created from.
 const Current = repository + ":current"
 
-const repository = "hybrid-lab-vm"
+// Images of these names are this package's.
+const repository, databaseRepository = "hybrid-lab-vm", "hybrid-lab-database"
 
-// Ensure builds the image unless it is there. The returned reference carries a digest
-// of all inputs; Current names the same image. progress receives one line at a time.
+// Ensure builds the machines' image unless it is there. The returned reference carries
+// a digest of all inputs; Current names the same image. progress receives one line at a
+// time.
 func Ensure(ctx context.Context, cli *client.Client, in Inputs, progress func(line string)) (string, error) {
 	files, err := inputs(in)
 	if err != nil {
 		return "", err
 	}
+	return ensure(ctx, cli, files, repository, Base, progress)
+}
+
+// EnsureDatabase does the same for the image that has PostgreSQL, Patroni and HAProxy.
+func EnsureDatabase(ctx context.Context, cli *client.Client, progress func(line string)) (string, error) {
+	files, err := contextOf(database, "database")
+	if err != nil {
+		return "", err
+	}
+	return ensure(ctx, cli, files, databaseRepository, DatabaseBase, progress)
+}
+
+func ensure(ctx context.Context, cli *client.Client, files files, repository, base string, progress func(string)) (string, error) {
 	digest, err := files.digest()
 	if err != nil {
 		return "", err
@@ -41,9 +56,9 @@ func Ensure(ctx context.Context, cli *client.Client, in Inputs, progress func(li
 		return "", err
 	}
 	defer unlock()
-	ref := repository + ":" + digest
+	ref, current := repository+":"+digest, repository+":current"
 	if _, err := cli.ImageInspect(ctx, ref); errdefs.IsNotFound(err) {
-		if err := ensureBase(ctx, cli, progress); err != nil {
+		if err := ensureBase(ctx, cli, base, progress); err != nil {
 			return "", err
 		}
 		if err := buildImage(ctx, cli, files, ref, progress); err != nil {
@@ -52,15 +67,17 @@ func Ensure(ctx context.Context, cli *client.Client, in Inputs, progress func(li
 	} else if err != nil {
 		return "", err
 	}
-	if err := cli.ImageTag(ctx, ref, Current); err != nil {
+	if err := cli.ImageTag(ctx, ref, current); err != nil {
 		return "", err
 	}
-	return ref, remove(ctx, cli, ref, Current)
+	return ref, remove(ctx, cli, repository, ref, current)
 }
 
-// Remove removes every image that Ensure made and no container uses. Base stays:
-// it may be the user's.
-func Remove(ctx context.Context, cli *client.Client) error { return remove(ctx, cli) }
+// Remove removes every image that was made here and no container uses. The bases
+// stay: they may be the user's.
+func Remove(ctx context.Context, cli *client.Client) error {
+	return errors.Join(remove(ctx, cli, repository), remove(ctx, cli, databaseRepository))
+}
 
 func buildImage(ctx context.Context, cli *client.Client, files files, ref string, progress func(string)) error {
 	archive := files.tar()
@@ -95,9 +112,9 @@ func proxies() map[string]*string {
 	return arguments
 }
 
-// remove removes all tags of the repository but those to keep, and what has lost its
+// remove removes all tags of a repository but those to keep, and what has lost its
 // tag. An image that a container still uses goes the next time.
-func remove(ctx context.Context, cli *client.Client, keep ...string) error {
+func remove(ctx context.Context, cli *client.Client, repository string, keep ...string) error {
 	images, err := cli.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", repository))})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package image
 
 import (
 	"archive/tar"
+	"embed"
 	"errors"
 	"io"
 	"io/fs"
@@ -85,15 +86,20 @@ func TestTarHoldsTheInputs(t *testing.T) {
 	}
 }
 
-func TestTheDockerfileAgrees(t *testing.T) {
-	text, err := buildContext.ReadFile("context/Dockerfile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(string(text), "\n")
-	for _, want := range []string{"FROM " + Base, "LABEL " + label()} {
-		if !slices.Contains(lines, want) {
-			t.Errorf("the Dockerfile has no line %q", want)
+func TestTheDockerfilesAgree(t *testing.T) {
+	for name, c := range map[string]struct {
+		from embed.FS
+		base string
+	}{"context": {machine, Base}, "database": {database, DatabaseBase}} {
+		text, err := c.from.ReadFile(name + "/Dockerfile")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
+		for _, want := range []string{"FROM " + c.base, "LABEL " + label()} {
+			if !slices.Contains(lines, want) {
+				t.Errorf("%s: the Dockerfile has no line %q", name, want)
+			}
 		}
 	}
 }
@@ -111,7 +117,7 @@ func TestContainerdIsConfiguredAsOnRealMachines(t *testing.T) {
 		t.Fatal("prepare.sh writes no /etc/containerd/config.toml")
 	}
 	want := strings.NewReplacer("\t", "", "$pause", "registry.k8s.io/pause:"+pause(t), "SystemdCgroup = true", "SystemdCgroup = false").Replace(real)
-	lab, err := buildContext.ReadFile("context/rootfs/etc/containerd/config.toml")
+	lab, err := machine.ReadFile("context/rootfs/etc/containerd/config.toml")
 	if err != nil {
 		t.Fatal(err)
 	}

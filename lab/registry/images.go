@@ -23,11 +23,11 @@ const Karmada = "v1.18.1"
 // understand the same arguments and environment.
 const weaveKube = "docker.io/rajchaudhuri/weave-kube:2.9.0"
 
-// postgres is the image that the stack dev gives its database. In the lab it holds
-// the PostgreSQL of Debian, with the same user and the same programs.
+// postgres and haproxy are the images that the stack dev gives its database. In the
+// lab they hold what Debian has of it, with the same user, and in the same places.
 const (
-	postgres        = "docker.io/library/postgres:18.6"
-	postgresVersion = "15" // the machines' image brings this one
+	postgres = "docker.io/percona/percona-distribution-postgresql:17.10-1"
+	haproxy  = "docker.io/library/haproxy:3.0.12"
 )
 
 // etc has the users of the image of PostgreSQL.
@@ -53,6 +53,8 @@ type Inputs struct {
 	KubeUtils string // path of Weave's tools for Kubernetes
 	Server    string // path of the registry's own program
 	VMImage   string // reference of the machines' image, as image.Ensure returned it
+	// DatabaseImage is that of image.EnsureDatabase.
+	DatabaseImage string
 }
 
 // Image is what the lab serves under an upstream name. Layers with the same inputs
@@ -71,8 +73,8 @@ var karmadaPrograms = []string{
 	"karmada-aggregated-apiserver", "karmada-controller-manager", "karmada-scheduler", "karmada-webhook",
 }
 
-// postgresPath is where Debian has PostgreSQL's programs.
-const postgresPath = "/usr/lib/postgresql/" + postgresVersion + "/bin"
+// postgresPath is where the image has PostgreSQL's programs.
+const postgresPath = "/usr/pgsql-17/bin"
 
 // images lists all that the lab serves.
 func images(in Inputs) []Image {
@@ -95,16 +97,17 @@ func images(in Inputs) []Image {
 		"sha256sum", "sh", "sleep", "socat", "ss", "tr", "wc", "yes",
 	}}
 	karmada := Binary{Path: "/bin/karmada", Source: in.Karmada, Links: karmadaPrograms}
-	// PostgreSQL with the time zones that are asked for most, and what its scripts
-	// call. Names with slashes are also the shell's own, or would not be found.
-	database := Programs{Image: in.VMImage, Names: []string{
-		"/usr/lib/postgresql/" + postgresVersion + "/lib", "/usr/share/postgresql/" + postgresVersion,
+	// PostgreSQL with the time zones that are asked for most, Patroni, and what their
+	// scripts call. Names with slashes are also the shell's own, or would not be found.
+	database := Programs{Image: in.DatabaseImage, Names: []string{
+		"/usr/pgsql-17/lib", "/usr/share/postgresql/17",
 		"/usr/share/zoneinfo/UTC", "/usr/share/zoneinfo/Etc", "/usr/share/zoneinfo/Europe", "/usr/share/zoneinfo/America",
-		"/bin/sh", "sh", "/usr/bin/test", "cat", "chmod", "chown", "cksum", "cmp", "cut", "date", "grep", "head", "id", "ls", "mkdir",
-		"mkfifo", "mv", "rm", "sed", "sleep", "sync", "tail", "timeout", "tr", "wc",
+		"/usr/bin/python3", "/usr/lib/python3.13", "/usr/lib/python3", "patroni", "patronictl", "pgbackrest",
+		"/bin/sh", "sh", "/usr/bin/test", "cat", "chmod", "chown", "cksum", "cut", "date", "grep", "head", "id", "ln", "ls", "mkdir",
+		"mktemp", "mv", "rm", "sed", "sleep", "sync", "tail", "timeout", "tr", "wc",
 	}}
 	for _, program := range []string{
-		"initdb", "pg_basebackup", "pg_controldata", "pg_ctl", "pg_dump", "pg_isready", "pg_receivewal", "pg_rewind", "pgbench", "postgres", "psql",
+		"initdb", "pg_basebackup", "pg_controldata", "pg_ctl", "pg_dump", "pg_isready", "pg_rewind", "pgbench", "postgres", "psql",
 	} {
 		database.Names = append(database.Names, postgresPath+"/"+program)
 	}
@@ -128,7 +131,8 @@ func images(in Inputs) []Image {
 		{"registry.k8s.io/pause:" + pause, []Layer{Binary{Path: "/pause", Source: in.Pause}},
 			v1.Config{Entrypoint: []string{"/pause"}, Env: searchPath, User: "65535:65535"}},
 		{postgres, []Layer{database, Scripts{Path: "/", Files: etc}},
-			v1.Config{Entrypoint: []string{"postgres"}, Env: []string{searchPath[0] + ":" + postgresPath}}},
+			v1.Config{Entrypoint: []string{"postgres"}, Env: []string{searchPath[0] + ":" + postgresPath}, User: "26"}},
+		{haproxy, []Layer{Programs{Image: in.DatabaseImage, Names: []string{"haproxy"}}}, call("haproxy")},
 		{Tools, []Layer{tools}, v1.Config{Entrypoint: []string{"sh"}, Env: searchPath}},
 	}
 	for _, name := range karmadaPrograms {

@@ -204,6 +204,31 @@ func (h *Host) StopMachine(ctx context.Context, id string) error {
 	return nil
 }
 
+// PauseMachine stops a machine's processes where they are, and its clock doesn't stop:
+// as a hypervisor does that has no time for it.
+func (h *Host) PauseMachine(ctx context.Context, id string) error {
+	found, err := h.container(ctx, kindMachine, id)
+	if err != nil {
+		return err
+	}
+	if err := h.docker.ContainerPause(ctx, found.ID); err != nil {
+		return fmt.Errorf("machine %s: %w", id, err)
+	}
+	return nil
+}
+
+// ResumeMachine ends what PauseMachine began.
+func (h *Host) ResumeMachine(ctx context.Context, id string) error {
+	found, err := h.container(ctx, kindMachine, id)
+	if err != nil {
+		return err
+	}
+	if err := h.docker.ContainerUnpause(ctx, found.ID); err != nil {
+		return fmt.Errorf("machine %s: %w", id, err)
+	}
+	return nil
+}
+
 // uuid is random (RFC 9562, version 4).
 func uuid() string {
 	var b [16]byte

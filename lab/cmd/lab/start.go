@@ -68,20 +68,20 @@ func (l *lab) prepare(ctx context.Context, checks ...func(context.Context) error
 		return err
 	}
 	defer cli.Close()
-	machines, err := l.programs(ctx, cli)
+	machines, database, err := l.programs(ctx, cli)
 	if err != nil {
 		return err
 	}
 	if err := l.Install(ctx); err != nil {
 		return err
 	}
-	return l.images(ctx, cli, machines)
+	return l.images(ctx, cli, machines, database)
 }
 
-// programs builds them all, and the machines' image as soon as its own are there:
-// Debian's packages need the network and the disk more than the processor. It returns
-// the image's reference.
-func (l *lab) programs(ctx context.Context, cli *client.Client) (machines string, err error) {
+// programs builds them all, and meanwhile the database's image, and the machines' as soon
+// as its own are there: Debian's packages need the network and the disk more than the
+// processor. It returns the images' references.
+func (l *lab) programs(ctx context.Context, cli *client.Client) (machines, database string, err error) {
 	b := l.builder()
 	own := []string{"kube", "containerd", "containerd-shim-runc-v2"}
 	there := make(chan struct{}, len(own))
@@ -108,21 +108,27 @@ func (l *lab) programs(ctx context.Context, cli *client.Client) (machines string
 			return err
 		})
 	})
+	work.Go(func() error {
+		return l.log.Do("the database's image", func(s *progress.Step) (err error) {
+			database, err = image.EnsureDatabase(ctx, cli, func(line string) { s.Note("%s", line) })
+			return err
+		})
+	})
 	err = work.Wait()
-	return machines, err
+	return machines, database, err
 }
 
 func (l *lab) builder() *build.Builder {
 	return &build.Builder{Project: l.Project, Cache: l.Cache, Log: l.log}
 }
 
-func (l *lab) images(ctx context.Context, cli *client.Client, machines string) error {
+func (l *lab) images(ctx context.Context, cli *client.Client, machines, database string) error {
 	b := l.builder()
 	return l.log.Do("the registry's images", func(s *progress.Step) error {
 		return registry.Build(ctx, cli, registry.Inputs{
 			Kube: b.Path("kube"), CoreDNS: b.Path("coredns"), Karmada: b.Path("karmada"), Pause: b.Path("pause"),
 			Weaver: b.Path("weaver"), WeaveUtil: b.Path("weaveutil"), KubeUtils: b.Path("kube-utils"),
-			Server: b.Path("registry"), VMImage: machines,
+			Server: b.Path("registry"), VMImage: machines, DatabaseImage: database,
 		}, func(line string) { s.Note("%s", line) })
 	})
 }

@@ -70,10 +70,12 @@ func Open(t *testing.T) *Lab {
 		Kube: l.program("kube"), Containerd: l.program("containerd"), Shim: l.program("containerd-shim-runc-v2"),
 	}, l.progress)
 	l.must(err)
+	database, err := image.EnsureDatabase(ctx, l.Docker, l.progress)
+	l.must(err)
 	l.must(registry.Build(ctx, l.Docker, registry.Inputs{
 		Kube: l.program("kube"), CoreDNS: l.program("coredns"), Karmada: l.program("karmada"), Pause: l.program("pause"),
 		Weaver: l.program("weaver"), WeaveUtil: l.program("weaveutil"), KubeUtils: l.program("kube-utils"),
-		Server: l.program("registry"), VMImage: ref,
+		Server: l.program("registry"), VMImage: ref, DatabaseImage: database,
 	}, l.progress))
 	l.Host, err = vm.Open(ctx)
 	l.must(err)

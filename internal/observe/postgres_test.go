@@ -1,0 +1,138 @@
+package observe
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"hybrid/internal/fakecloud"
+)
+
+// drop takes pods away.
+func drop(x *fakecloud.Cluster, which func(*corev1.Pod) bool) {
+	x.Pods = slices.DeleteFunc(x.Pods, which)
+}
+
+func named(name string) func(*corev1.Pod) bool {
+	return func(p *corev1.Pod) bool { return p.Name == name }
+}
+
+func inDefault(m *metav1.ObjectMeta) bool { return m.Namespace == "default" }
+
+// What there is to say of the database, and what of it is a problem.
+func TestPostgreSQL(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*fakecloud.Cloud)
+		want   []string // of all problems of PostgreSQL, how they begin
+		check  func(t *testing.T, p *PostgreSQL)
+	}{
+		{"a replica leads", func(c *fakecloud.Cloud) { c.Leader = "psql-replica-bkx0" }, nil, func(t *testing.T, p *PostgreSQL) {
+			if p.Leader.Cluster != "frankfurt" || p.Leader.Pod != "psql-replica-bkx0" || len(p.Replicas) != 6 {
+				t.Errorf("%+v", p)
+			}
+		}},
+		{"no leader", func(c *fakecloud.Cloud) { c.Leader = "" }, []string{
+			"postgresql: there is no leader",
+		}, nil},
+		{"two leaders", func(c *fakecloud.Cloud) { c.Elsewhere = []string{"psql-replica-bkx0"} }, []string{
+			"postgresql: psql-master-0 of london and psql-replica-bkx0 of frankfurt take writes at the same time",
+		}, nil},
+		{"the leader's cluster is dead, and nobody leads yet", func(c *fakecloud.Cloud) { c.Cluster("london").Silent = true }, []string{
+			"postgresql: the leader's cluster london does not answer",
+			"postgresql: 2 replicas of london may lag: their cluster does not answer",
+		}, nil},
+		{"the leader's cluster is dead, and another one's leads", func(c *fakecloud.Cloud) {
+			c.Cluster("london").Silent, c.Leader = true, "psql-replica-bkx0"
+		}, []string{
+			"postgresql: 3 replicas of london may lag: their cluster does not answer",
+			"postgresql: not protected against the loss of america or frankfurt: only 1 of 3 members of etcd",
+		}, nil},
+		{"a certificate that is refused", func(c *fakecloud.Cloud) {
+			c.Refused["psql-master-0"] = "CERTIFICATE_VERIFY_FAILED: Missing Authority Key Identifier"
+		}, []string{
+			"postgresql: psql-replica-bkx0 of frankfurt can't ask Patroni of psql-master-0: CERTIFICATE_VERIFY_FAILED: Missing Authority Key Identifier: a failover needs that",
+		}, nil},
+		{"commits that wait", func(c *fakecloud.Cloud) { c.Waiting = 42 }, []string{
+			"postgresql: commits have waited for replicas for 42 s",
+		}, nil},
+		{"paused", func(c *fakecloud.Cloud) { c.Paused = true }, []string{"postgresql: Patroni is paused"}, nil},
+		{"no synchronous replica elsewhere", func(c *fakecloud.Cloud) {
+			for _, p := range c.Cluster("frankfurt").Pods {
+				if inDefault(&p.ObjectMeta) && p.Labels["app"] == "psql-replica" {
+					c.Behind[p.Name] = 3 << 30
+				}
+			}
+		}, []string{
+			"postgresql: replica psql-replica-bkx0 of frankfurt: no stream",
+			"postgresql: replica psql-replica-clx1 of frankfurt: no stream",
+			"postgresql: replica psql-replica-dmx2 of frankfurt: no stream",
+			"postgresql: replica psql-replica-enx3 of frankfurt: no stream",
+			"postgresql: not protected against the loss of london: no replica elsewhere may lead without force",
+		}, func(t *testing.T, p *PostgreSQL) {
+			// What a replica says itself: bytes and seconds agree.
+			for _, r := range p.Replicas {
+				if r.Cluster == "frankfurt" && (r.LagBytes == nil || *r.LagBytes != 3<<30 || r.LagSeconds == nil || *r.LagSeconds != 4.5) {
+					t.Errorf("%+v", r)
+				}
+			}
+		}},
+		{"too few elsewhere to know the last commit", func(c *fakecloud.Cloud) {
+			c.Behind["psql-replica-bkx0"], c.Behind["psql-replica-clx1"], c.Behind["psql-replica-dmx2"] = 0, 0, 0
+			// Of 3 that commits wait for, 1 is elsewhere.
+		}, []string{
+			"postgresql: replica psql-replica-bkx0 of frankfurt: no stream",
+			"postgresql: replica psql-replica-clx1 of frankfurt: no stream",
+			"postgresql: replica psql-replica-dmx2 of frankfurt: no stream",
+		}, func(t *testing.T, p *PostgreSQL) {
+			// Commits wait for all of the 3: that one has the last.
+			if len(p.Risks) > 0 {
+				t.Errorf("%+v", p.Risks)
+			}
+		}},
+		{"durability none", func(c *fakecloud.Cloud) { c.Durability = "none" }, nil, func(t *testing.T, p *PostgreSQL) {
+			want := []Risk{{"london", "what is confirmed may be lost with it (durability none)", true}}
+			if p.Durability != DurabilityNone || !slices.Equal(p.Risks, want) {
+				t.Errorf("%+v", p)
+			}
+		}},
+		{"a member of etcd is gone", func(c *fakecloud.Cloud) { drop(c.Cluster("america"), named("psql-etcd-america-0")) }, []string{
+			"postgresql: not protected against the loss of frankfurt or london: only 1 of 3 members of etcd",
+		}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cloud := fakecloud.New(t, 3, 2)
+			o := observer(t, cloud)
+			c.change(cloud)
+			s := o.Look(t.Context())
+			var found []string
+			for _, p := range s.Problems {
+				if p.Part == "postgresql" {
+					found = append(found, p.Text)
+					if !strings.HasPrefix(p.Command, "kubectl --context ") {
+						t.Errorf("%q: the command is %q", p.Text, p.Command)
+					}
+				}
+			}
+			if !slices.EqualFunc(found, c.want, strings.HasPrefix) {
+				t.Errorf("problems:\n%s\nwant:\n%s", strings.Join(found, "\n"), strings.Join(c.want, "\n"))
+			}
+			if c.check != nil {
+				c.check(t, &s.PostgreSQL)
+			}
+		})
+	}
+}
+
+// With fewer than three clusters there is no automatic failover, which the settings
+// have chosen.
+func TestTwoClusters(t *testing.T) {
+	s := observer(t, fakecloud.New(t, 2, 2)).Look(t.Context())
+	want := []Risk{{"london", "etcd is in no other cluster, so there is no automatic failover", true}}
+	if !s.Healthy || !slices.Equal(s.PostgreSQL.Risks, want) {
+		t.Errorf("%q, %+v", texts(s), s.PostgreSQL.Risks)
+	}
+}

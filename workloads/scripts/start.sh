@@ -1,0 +1,60 @@
+# Patroni, and what it leaves to others: it reads renewed files only when it is told
+# to, and never changes a password.
+#
+# NODE       the node's name, <cluster>-<number>
+# BOOTSTRAP  set where an empty database may be made
+set -u
+umask 077
+
+config=/etc/psql/config
+folder=/run/psql/patroni # what Patroni reads, and merges
+
+main() {
+	cluster=${NODE%-*}
+	mkdir -p "$folder"
+	ln -sf $config/common.yml "$folder/10-common.yml"
+	ln -sf $config/stack.yml "$folder/20-stack.yml"
+	# Once there has been a database, an empty one is never right.
+	if [ -n "${BOOTSTRAP:-}" ] && [ ! -e /etc/psql/initialized/system ]; then
+		ln -sf $config/bootstrap.yml "$folder/30-bootstrap.yml"
+	fi
+	# Of replicas with the same data one in the master's cluster leads next.
+	priority=1
+	[ "$cluster" != "$(cat $config/master)" ] || priority=2
+	echo "tags: {cloud: $cluster, failover_priority: $priority}" >"$folder/40-pod.yml"
+
+	patroni "$folder" &
+	pid=$!
+	trap 'kill -TERM $pid' TERM INT
+	renew &
+	# A signal ends the wait, and not Patroni.
+	while kill -0 $pid 2>/dev/null; do wait $pid; done
+}
+
+# renew follows what Kubernetes renews: certificates, settings, the password.
+renew() {
+	seen=$(files)
+	set=
+	while kill -0 $pid 2>/dev/null; do
+		sleep 5
+		now=$(files)
+		[ "$now" = "$seen" ] || { kill -HUP $pid && seen=$now; }
+		password
+	done
+}
+
+files() { cat /etc/psql/*/* 2>/dev/null | cksum; }
+
+# password sets the superuser's, where this is the leader and it hasn't yet.
+password() {
+	[ "$(psql -XAtq -U postgres -c 'SELECT pg_is_in_recovery()' 2>/dev/null)" = f ] || { set=; return; }
+	want=$(cksum </etc/psql/password/postgres)
+	[ "$set" = "$want" ] || psql -Xq -v ON_ERROR_STOP=1 -U postgres <<-'END' && set=$want
+		SET log_statement = 'none'; SET log_min_duration_statement = -1; SET log_min_error_statement = 'panic';
+		SET synchronous_commit = 'local';
+		\set password `cat /etc/psql/password/postgres`
+		ALTER ROLE postgres PASSWORD :'password';
+	END
+}
+
+main
