@@ -1,0 +1,132 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"hybrid/lab/faults"
+)
+
+// The numbers of faults in a row: of `make test`, which takes two minutes for them, and
+// of `make e2e-long`.
+const (
+	shortFaults = 4
+	longFaults  = 50
+)
+
+// wellIn bounds the time from the last fault to all replicas streaming.
+const wellIn = 90 * time.Second
+
+// TestPostgresFaults lets random faults happen to the database while clients in all
+// clouds write and read. HYBRID_FAULT_SEED repeats a run.
+func TestPostgresFaults(t *testing.T) {
+	l := adopt(t)
+	l.steps(t, []part{
+		{name: "up", run: func(l *lab) { l.up() }},
+		{name: "random faults", run: func(l *lab) { randomFaults(l, shortFaults) }},
+		{name: "many random faults", run: func(l *lab) { randomFaults(l, longFaults) }, long: true},
+		{name: "many random faults far from each other", run: farFaults, long: true},
+	})
+	l.leave()
+}
+
+func seed(l *lab) uint64 {
+	l.Helper()
+	if text := os.Getenv("HYBRID_FAULT_SEED"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			l.Fatalf("HYBRID_FAULT_SEED: want a number, found %q", text)
+		}
+		return n
+	}
+	return rand.Uint64N(1_000_000)
+}
+
+// farFaults puts the clouds as far from each other as they are in life.
+func farFaults(l *lab) {
+	l.command("link", "far")
+	defer l.command("link", "near")
+	randomFaults(l, longFaults)
+}
+
+func randomFaults(l *lab, n int) {
+	s := seed(l)
+	fmt.Printf("--- %d faults: HYBRID_FAULT_SEED=%d\n", n, s)
+	l.eventually(wellIn, func() error { return l.follow("", seeds) })
+	cluster, pod := l.leader()
+	if _, err := l.psql(cluster, pod, "DROP TABLE IF EXISTS faults; CREATE TABLE faults (row bigint PRIMARY KEY); INSERT INTO faults VALUES (-1)"); err != nil {
+		l.Fatal(err)
+	}
+	history := &faults.History{}
+	end := l.startClients(history)
+	l.eventually(20*time.Second, func() error { return everyClient(history) })
+	world := &cloudWorld{l}
+	clusters := []string{"america", "frankfurt", "london"}
+	if err := faults.Run(l.ctx, world, faults.Schedule(s, clusters, []string{"frankfurt", "london"}, n), say); err != nil {
+		l.Errorf("seed %d: %v", s, err)
+	}
+	start := time.Now()
+	l.eventually(wellIn, func() error { return l.follow("", seeds) })
+	fmt.Printf("--- all is well %s after the last fault\n", time.Since(start).Round(100*time.Millisecond))
+	end()
+	r, err := l.replication()
+	if err != nil || r.Leader == nil {
+		l.Fatalf("the leader: %+v, %v", r, err)
+	}
+	verdict := history.Judge(l.rows(r.Leader.Cluster, r.Leader.Pod))
+	if err := verdict.Err(); err != nil {
+		l.Errorf("seed %d: %v", s, err)
+	}
+	for _, x := range r.Replicas {
+		// It may have the last rows a moment later.
+		l.eventually(30*time.Second, func() error {
+			if n := len(history.Judge(l.rows(x.Cluster, x.Pod)).Lost); n > 0 {
+				return fmt.Errorf("seed %d: %s in %s lacks %d acknowledged rows", s, x.Pod, x.Cluster, n)
+			}
+			return nil
+		})
+	}
+	say("%s", verdict)
+}
+
+func say(format string, a ...any) { fmt.Printf("--- "+format+"\n", a...) }
+
+// everyClient is nil when clients of all clouds have written and read.
+func everyClient(h *faults.History) error {
+	for _, kind := range []string{faults.Acked, faults.Read} {
+		var from []string
+		for _, e := range h.Events(kind) {
+			if e.Target == faults.ByName && !slices.Contains(from, e.Client) {
+				from = append(from, e.Client)
+			}
+		}
+		if len(from) < 3 {
+			return fmt.Errorf("%s only from %q; %v", kind, from, h.Events(faults.Failed))
+		}
+	}
+	return nil
+}
+
+// rows are those that a server has.
+func (l *lab) rows(cluster, pod string) map[int64]bool {
+	l.Helper()
+	out, err := l.psql(cluster, pod, "SELECT row FROM faults")
+	if err != nil {
+		l.Fatal(err)
+	}
+	has := map[int64]bool{}
+	for _, line := range strings.Fields(out) {
+		n, err := strconv.ParseInt(line, 10, 64)
+		if err != nil {
+			l.Fatal(err)
+		}
+		has[n] = true
+	}
+	return has
+}
