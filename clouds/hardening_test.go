@@ -147,7 +147,7 @@ func TestInterruptedRenewal(t *testing.T) {
 	m.Program("kubectl", "echo old") // nothing takes over
 	_, stderr, calls, err := timed(m, renewer)
 	if err == nil || !strings.Contains(stderr, "kube-controller-manager") {
-		t.Errorf("found %v, %s", err, stderr)
+		t.Errorf("called %v: found %v, %s", calls, err, stderr)
 	}
 	m.File("etc/kubernetes/pki/apiserver.crt", certificate(t, 0, 365*24*time.Hour))
 	m.Program("kubectl", "cat "+m.Dir+"/holder")
