@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -25,10 +26,21 @@ var commands = []func() *cobra.Command{
 	postgresCommand,
 }
 
-func main() {
-	// The libraries' own log would be written across the screen.
-	klog.LogToStderr(false)
+// silence keeps the libraries' own log off the screen. Errors would be there all the
+// same, such as each stream that has been closed: their threshold is a setting of its own.
+func silence() {
+	var flags flag.FlagSet
+	klog.InitFlags(&flags)
+	for name, value := range map[string]string{"logtostderr": "false", "stderrthreshold": "FATAL"} {
+		if err := flags.Set(name, value); err != nil {
+			panic(err) // they are klog's: https://pkg.go.dev/k8s.io/klog/v2#InitFlags
+		}
+	}
 	klog.SetOutput(io.Discard)
+}
+
+func main() {
+	silence()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	root := &cobra.Command{

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/yaml"
 
 	"hybrid/internal/fakecloud"
@@ -196,5 +198,23 @@ func TestView(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("it ends with %v", err)
+	}
+}
+
+// What the libraries log is of no use on the screen, errors included.
+func TestLibrariesAreSilent(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr := os.Stderr
+	os.Stderr = write
+	silence()
+	klog.ErrorS(errors.New("closed"), "Unhandled Error")
+	klog.Flush()
+	os.Stderr = stderr
+	write.Close()
+	if said, err := io.ReadAll(read); err != nil || len(said) > 0 {
+		t.Errorf("found %q on standard error, %v", said, err)
 	}
 }

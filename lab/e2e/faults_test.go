@@ -13,8 +13,7 @@ import (
 	"hybrid/lab/faults"
 )
 
-// The numbers of faults in a row: of `make test`, which takes two minutes for them, and
-// of `make e2e-long`.
+// The numbers of faults in a row. `make e2e-long` has them all.
 const (
 	shortFaults = 4
 	longFaults  = 50
@@ -26,12 +25,12 @@ const wellIn = 90 * time.Second
 // TestPostgresFaults lets random faults happen to the database while clients in all
 // clouds write and read. HYBRID_FAULT_SEED repeats a run.
 func TestPostgresFaults(t *testing.T) {
-	l := adopt(t)
+	l := openLong(t)
 	l.steps(t, []part{
 		{name: "up", run: func(l *lab) { l.up() }},
 		{name: "random faults", run: func(l *lab) { randomFaults(l, shortFaults) }},
-		{name: "many random faults", run: func(l *lab) { randomFaults(l, longFaults) }, long: true},
-		{name: "many random faults far from each other", run: farFaults, long: true},
+		{name: "many random faults", run: func(l *lab) { randomFaults(l, longFaults) }},
+		{name: "many random faults far from each other", run: farFaults},
 	})
 	l.leave()
 }
