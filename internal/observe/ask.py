@@ -15,9 +15,8 @@ own = config["restapi"]["connect_address"]
 
 
 def get(url):
-    # Half of what Patroni gives: who waits for this has little time. A connection over
-    # an ocean takes three round trips, 0.4 s.
-    return json.loads(request.request("GET", url, timeout=1, retries=0).data)
+    # What Patroni gives before an election: who takes longer has no part in it.
+    return json.loads(request.request("GET", url, timeout=2, retries=0).data)
 
 
 def ask(member):

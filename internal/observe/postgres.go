@@ -144,6 +144,11 @@ func (o *Observer) readServers(ctx context.Context, cluster string) {
 	})
 }
 
+// patroniPatience is how many times as long as others it has: it starts a program that
+// loads all of Patroni, and asks others in its turn. On a busy machine of two cores that
+// takes four seconds.
+const patroniPatience = 2
+
 // readPatroni asks the Patroni of one member of a cluster, each time another one's:
 // whether it can ask all others is known of it alone.
 func (o *Observer) readPatroni(ctx context.Context, cluster string) {
@@ -159,7 +164,7 @@ func (o *Observer) readPatroni(ctx context.Context, cluster string) {
 	}
 	var found *patroni
 	if len(members) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+		ctx, cancel := context.WithTimeout(ctx, patroniPatience*o.Timeout)
 		defer cancel()
 		found = &patroni{pod: members[facts.patroniTurn%len(members)]}
 		found.err = o.ask(ctx, found.pod, found, askPatroni)

@@ -154,10 +154,9 @@ func (l *lab) leader() (cluster, pod string) {
 
 func postgresUp(l *lab) {
 	l.up()
-	// Not eventually: pulumi up has waited for it.
-	if err := l.follow("london", seeds); err != nil {
-		l.Error(err)
-	}
+	// pulumi up has waited for it. Who asks while six machines still start something has
+	// to ask more than once.
+	l.eventually(time.Minute, func() error { return l.follow("london", seeds) })
 	for cluster, table := range map[string]string{
 		"london":    "daemonset.apps/psql-proxy\nreplicaset.apps/psql-replica 2\nstatefulset.apps/psql-etcd-london 1/1\nstatefulset.apps/psql-master 1/1",
 		"frankfurt": "daemonset.apps/psql-proxy\nreplicaset.apps/psql-replica 4\nstatefulset.apps/psql-etcd-frankfurt 1/1",
