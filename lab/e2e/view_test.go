@@ -38,11 +38,11 @@ func TestView(t *testing.T) {
 	var page *browser.Page
 	l.steps(t, []part{
 		{name: "all healthy", run: allHealthy},
-		{name: "the page", run: func(l *lab) { page = viewPage(t, l); wholePage(l, page) }},
-		{name: "the picture", run: picture},
-		{name: "the README's lines", run: readmeLines},
-		{name: "a cluster cut off", run: func(l *lab) { viewCut(l, page) }},
-		{name: "a replica killed", run: func(l *lab) { viewReplica(l, page) }},
+		{name: "the page", run: func(l *lab) { page = viewPage(t, l); wholePage(l, page) }, long: true},
+		{name: "the picture", run: picture, long: true},
+		{name: "the README's lines", run: readmeLines, long: true},
+		{name: "a cluster cut off", run: func(l *lab) { viewCut(l, page) }, long: true},
+		{name: "a replica killed", run: func(l *lab) { viewReplica(l, page) }, long: true},
 		{name: "a node not ready", run: func(l *lab) { viewNode(l, page) }, long: true},
 		{name: "a cluster destroyed", run: viewDestroyed, long: true},
 	})
