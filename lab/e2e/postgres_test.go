@@ -39,13 +39,13 @@ func TestPostgres(t *testing.T) {
 	l := adopt(t)
 	l.steps(t, []part{
 		{name: "up", run: postgresUp},
-		{name: "names from every cluster", run: postgresNames},
-		{name: "wrong parameters change nothing", run: wrongParameters},
-		{name: "the leader's cloud is cut off", run: leaderCut},
-		{name: "another cloud is cut off", run: otherCut},
-		{name: "the leader's node is drained", run: leaderDrained},
+		{name: "names from every cluster", run: postgresNames, long: true},
+		{name: "wrong parameters change nothing", run: wrongParameters, long: true},
+		{name: "the leader's cloud is cut off", run: leaderCut, long: true},
+		{name: "another cloud is cut off", run: otherCut, long: true},
+		{name: "the leader's node is drained", run: leaderDrained, long: true},
 		{name: "the leader's cloud is powered off", run: leaderOff, long: true},
-		{name: "a replica moves", run: moveReplica},
+		{name: "a replica moves", run: moveReplica, long: true},
 	})
 }
 
