@@ -13,10 +13,7 @@ import (
 // stop them; `make e2e-long` runs it. It begins with as few steps at a time as there
 // can be.
 func TestChanges(t *testing.T) {
-	if !long() {
-		t.Skip("takes half an hour: see make e2e-long")
-	}
-	l := open(t)
+	l := openLong(t)
 	var e edits
 	l.steps(t, []part{
 		{name: "up, one step at a time", run: func(l *lab) { l.up("--parallel", "1"); l.converged(want) }},
@@ -31,10 +28,7 @@ func TestChanges(t *testing.T) {
 
 // TestFewPlaces makes nine nodes with four steps at a time; `make e2e-long` runs it.
 func TestFewPlaces(t *testing.T) {
-	if !long() {
-		t.Skip("takes minutes: see make e2e-long")
-	}
-	l := open(t)
+	l := openLong(t)
 	workers := map[string]int{"london": 2, "frankfurt": 3, "america": 1}
 	nodes := map[string][]string{}
 	for name, n := range workers {
