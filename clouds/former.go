@@ -18,7 +18,7 @@ import (
 // told by comparing.
 type Former struct {
 	// clusters are those of the last update that ended well, by name. One that has
-	// never been complete may be made anew without asking.
+	// never been complete may be replaced without asking.
 	clusters map[string]formerCluster
 	// resources are all, by name and type: "london-1 digitalocean:index/droplet:Droplet".
 	resources map[string]map[string]any
@@ -125,7 +125,7 @@ func (s *site) fixed() map[string]string {
 	return all
 }
 
-// renewing are those of the fixed settings that a cluster gets by being made anew, on
+// renewing are those of the fixed settings that a cluster gets by being replaced, on
 // other machines. The others are in what its machines have been told once, and in the
 // mesh of all clusters.
 var renewing = []string{"cloud", "region", "zone", "networkCidr", "gcp:project"}
@@ -155,7 +155,7 @@ func (f *Former) Check(ctx *pulumi.Context, settings Settings, shared Shared) ([
 		case key == "networkCidr" && overlaps(before, settings.NetworkCIDR):
 			refused = append(refused, change+", which overlap, and both are there for a while: choose a range beside the former")
 		case !settings.Replace:
-			refused = append(refused, change+": that ends the cluster and makes it anew, on other machines, without what is stored in it; "+
+			refused = append(refused, change+": that ends the cluster and makes another one, on other machines, without what is stored in it; "+
 				"set it back or, if you want that, set replace: true for the cluster")
 		default:
 			lost = append(lost, change)
@@ -164,7 +164,7 @@ func (f *Former) Check(ctx *pulumi.Context, settings Settings, shared Shared) ([
 	switch {
 	case len(refused) > 0:
 	case len(lost) > 0:
-		err = ctx.Log.Warn(fmt.Sprintf("cluster %q ends and is made anew, without what is stored in it, as replace: true allows: %s", name, strings.Join(lost, "; ")), nil)
+		err = ctx.Log.Warn(fmt.Sprintf("cluster %q ends and another one is made, without what is stored in it, as replace: true allows: %s", name, strings.Join(lost, "; ")), nil)
 	case settings.Replace:
 		err = ctx.Log.Warn(fmt.Sprintf("cluster %q: replace: true allows the next change to end it: take it out", name), nil)
 	}

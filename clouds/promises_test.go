@@ -78,7 +78,7 @@ func TestInstanceConnectIsOff(t *testing.T) {
 	}
 }
 
-// Amazon's agent lets nobody in, in either of its forms.
+// Amazon's agent is off, as a snap and as a package.
 func TestSystemsManagerIsOff(t *testing.T) {
 	_, commands := firstBoot(t)
 	i := slices.IndexFunc(commands, func(c []string) bool { return strings.Contains(strings.Join(c, " "), "amazon-ssm-agent") })

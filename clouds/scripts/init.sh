@@ -122,8 +122,8 @@ kube() { kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 30s "
 ready() { kube get --raw /readyz; }
 
 # encrypt writes the Secrets of a cluster that was made without encryption once more: the
-# API server encrypts what it writes. One that somebody changes meanwhile is encrypted
-# by that, and makes this fail and begin again.
+# API server encrypts what it writes. One that is changed meanwhile is encrypted by
+# that, and makes this fail and begin again.
 encrypt() {
 	await 30 rewrite || die "Secrets that were there before could not be encrypted within etcd: $(tail -n 5 "$STATE/encrypt.log")"
 	touch "$STATE/encrypted"
