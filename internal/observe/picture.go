@@ -40,10 +40,11 @@ func picture(now time.Time, stack *Stack, servers map[string]string, f *facts) *
 	return p.to
 }
 
-// problem adds one, with the command that shows more. Its first word is the part.
-func (p *painter) problem(text, command string) {
-	part, _, _ := strings.Cut(text, " ")
-	p.to.Problems = append(p.to.Problems, Problem{strings.TrimSuffix(part, ":"), text, command})
+// problem adds one, with the command that shows more. The text's first word is the part.
+func (p *painter) problem(j *Judgement, cluster, object, text, command string) {
+	p.to.Problems = append(p.to.Problems, Problem{
+		Kind: j.Name, Part: j.Part, Cluster: cluster, Object: object, Text: text, Command: command,
+	})
 }
 
 // kubectl is a command for a cluster, to be copied: its words, as they are. Names come
@@ -63,14 +64,14 @@ func (p *painter) clusters() {
 		case f.err != nil && c.Server == "":
 			c.Error = f.err.Error()
 			p.unreachable[c.Name] = true
-			p.problem("cluster "+c.Name+": "+c.Error, p.stack.kubectl("config", "view"))
+			p.problem(clusterMisconfigured, c.Name, "", "cluster "+c.Name+": "+c.Error, p.stack.kubectl("config", "view"))
 		case f.err != nil:
 			c.Error = f.err.Error()
 			p.unreachable[c.Name] = true
-			p.problem("cluster "+c.Name+": its API at "+c.Server+" does not answer: "+c.Error, p.kubectl(c.Name, "get", "--raw", "/readyz?verbose"))
+			p.problem(clusterUnreachable, c.Name, "", "cluster "+c.Name+": its API at "+c.Server+" does not answer: "+c.Error, p.kubectl(c.Name, "get", "--raw", "/readyz?verbose"))
 		case f.denied != nil:
 			c.Error = f.denied.Error()
-			p.problem("cluster "+c.Name+": "+c.Error, p.kubectl(c.Name, "auth", "can-i", "--list"))
+			p.problem(clusterDenied, c.Name, "", "cluster "+c.Name+": "+c.Error, p.kubectl(c.Name, "auth", "can-i", "--list"))
 		}
 		c.Nodes = p.nodes(e, f)
 		p.to.Clusters = append(p.to.Clusters, c)
@@ -102,7 +103,7 @@ func (p *painter) nodes(e Expected, f clusterFacts) []Node {
 		case f.denied != nil:
 			n.Reason = "not to be seen"
 		case !n.Ready:
-			p.problem("node "+n.Name+" of "+e.Name+" is not ready: "+n.Reason, p.kubectl(e.Name, "describe", "node", n.Name))
+			p.problem(nodeNotReady, e.Name, n.Name, "node "+n.Name+" of "+e.Name+" is not ready: "+n.Reason, p.kubectl(e.Name, "describe", "node", n.Name))
 		}
 	}
 	return all
@@ -136,7 +137,7 @@ func (p *painter) pods() {
 		}
 		for _, pod := range p.facts.clusters[cluster].pods {
 			if !pod.OK && !pod.member { // of those it has been said
-				p.problem("pod "+pod.Namespace+"/"+pod.Name+" of "+cluster+": "+pod.State,
+				p.problem(podNotWell, cluster, pod.Namespace+"/"+pod.Name, "pod "+pod.Namespace+"/"+pod.Name+" of "+cluster+": "+pod.State,
 					p.kubectl(cluster, "-n", pod.Namespace, "describe", "pod", pod.Name))
 			}
 		}
@@ -150,7 +151,7 @@ func (p *painter) zone() {
 	z := Zone{Installed: true, Domain: p.stack.Domain, NameServers: p.facts.zone}
 	for _, s := range z.NameServers {
 		if !s.Answers {
-			p.problem("zone "+z.Domain+": name server "+s.Name+": "+s.Error, shell.Join("dig", "@"+s.Name, z.Domain, "NS"))
+			p.problem(nameServerSilent, "", s.Name, "zone "+z.Domain+": name server "+s.Name+": "+s.Error, shell.Join("dig", "@"+s.Name, z.Domain, "NS"))
 		}
 	}
 	p.to.Zone = z

@@ -20,11 +20,11 @@ func (p *painter) failoverProblems() {
 		for _, m := range writers {
 			names = append(names, m.name+" of "+m.cluster)
 		}
-		p.problem("postgresql: "+strings.Join(names, " and ")+" take writes at the same time", p.patronictl("list"))
+		p.problem(twoWriters, "", strings.Join(names, " and "), "postgresql: "+strings.Join(names, " and ")+" take writes at the same time", p.patronictl("list"))
 	}
 	p.askingProblems()
 	if d.patroni != nil && d.patroni.Cluster.Pause {
-		p.problem("postgresql: Patroni is paused: there is no failover", p.patronictl("resume", topology.Scope))
+		p.problem(patroniPaused, "", "", "postgresql: Patroni is paused: there is no failover", p.patronictl("resume", topology.Scope))
 	}
 	p.risks()
 	clusters := map[string][]string{}
@@ -34,7 +34,7 @@ func (p *painter) failoverProblems() {
 		}
 	}
 	for _, why := range slices.Sorted(maps.Keys(clusters)) {
-		p.problem("postgresql: not protected against the loss of "+strings.Join(clusters[why], " or ")+": "+why, p.patronictl("list"))
+		p.problem(unprotected, "", strings.Join(clusters[why], " or "), "postgresql: not protected against the loss of "+strings.Join(clusters[why], " or ")+": "+why, p.patronictl("list"))
 	}
 }
 
@@ -52,7 +52,7 @@ func (p *painter) askingProblems() {
 		}
 		who := a.pod.Name + " of " + c.Name
 		if a.err != nil {
-			p.problem("postgresql: Patroni of "+who+" does not answer: "+a.err.Error(), p.logs(&a.pod))
+			p.problem(patroniSilent, c.Name, "", "postgresql: Patroni of "+who+" does not answer: "+a.err.Error(), p.logs(&a.pod))
 			continue
 		}
 		var refused []string
@@ -63,7 +63,7 @@ func (p *painter) askingProblems() {
 		}
 		slices.Sort(refused)
 		if len(refused) > 0 {
-			p.problem(fmt.Sprintf("postgresql: %s can't ask Patroni of %s: %s: a failover needs that", who, strings.Join(refused, ", "), *a.Asked[refused[0]]), p.logs(&a.pod))
+			p.problem(patroniRefused, c.Name, "", fmt.Sprintf("postgresql: %s can't ask Patroni of %s: %s: a failover needs that", who, strings.Join(refused, ", "), *a.Asked[refused[0]]), p.logs(&a.pod))
 		}
 	}
 }

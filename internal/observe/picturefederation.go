@@ -17,21 +17,21 @@ func (p *painter) federation() {
 	f.Server = server
 	if !f.Reachable {
 		if server == "" {
-			p.problem("federation: "+f.Error, p.stack.kubectl("config", "view"))
+			p.problem(federationMisconfigured, "", "", "federation: "+f.Error, p.stack.kubectl("config", "view"))
 			return
 		}
-		p.problem("federation: its API at "+server+" does not answer: "+f.Error, p.kubectl(FederationContext, "get", "--raw", "/readyz?verbose"))
+		p.problem(federationUnreachable, "", "", "federation: its API at "+server+" does not answer: "+f.Error, p.kubectl(FederationContext, "get", "--raw", "/readyz?verbose"))
 		return
 	}
 	for _, m := range f.Members {
 		if !m.Ready {
-			p.problem("federation: member "+m.Cluster+" is not ready: "+m.Reason, p.kubectl(FederationContext, "describe", "cluster", m.Cluster))
+			p.problem(memberNotReady, m.Cluster, "", "federation: member "+m.Cluster+" is not ready: "+m.Reason, p.kubectl(FederationContext, "describe", "cluster", m.Cluster))
 		}
 	}
 	for _, c := range p.stack.Clusters {
 		// A kubeconfig file doesn't say what belongs to the federation.
 		if p.stack.File == "" && !f.has(c.Name) {
-			p.problem("federation: "+c.Name+" is not a member", p.kubectl(FederationContext, "get", "clusters"))
+			p.problem(memberMissing, c.Name, "", "federation: "+c.Name+" is not a member", p.kubectl(FederationContext, "get", "clusters"))
 		}
 	}
 	for _, x := range f.Placements {
@@ -55,7 +55,7 @@ func (p *painter) placement(x Placement) {
 		return p.kubectl(cluster, "-n", x.Namespace, "describe", x.Kind, x.Name)
 	}
 	if x.Error != "" {
-		p.problem("federation: "+what+" has no place: "+x.Error, show(FederationContext))
+		p.problem(placementImpossible, "", what, "federation: "+what+" has no place: "+x.Error, show(FederationContext))
 	}
 	total := 0
 	for _, c := range x.Clusters {
@@ -63,18 +63,18 @@ func (p *painter) placement(x Placement) {
 		switch {
 		case p.unreachable[c.Cluster] || !p.memberReady(c.Cluster):
 			if c.Wanted > 0 {
-				p.problem(fmt.Sprintf("federation: %s in %s: %d wanted, and %s does not answer", what, c.Cluster, c.Wanted, c.Cluster), show(FederationContext))
+				p.problem(placementUnknown, c.Cluster, what, fmt.Sprintf("federation: %s in %s: %d wanted, and %s does not answer", what, c.Cluster, c.Wanted, c.Cluster), show(FederationContext))
 			}
 		case !c.Applied && c.Error != "":
-			p.problem("federation: "+what+" is not in "+c.Cluster+": "+c.Error, show(FederationContext))
+			p.problem(placementNotApplied, c.Cluster, what, "federation: "+what+" is not in "+c.Cluster+": "+c.Error, show(FederationContext))
 		case !c.Applied:
-			p.problem("federation: "+what+" is not in "+c.Cluster+" yet", show(FederationContext))
+			p.problem(placementNotApplied, c.Cluster, what, "federation: "+what+" is not in "+c.Cluster+" yet", show(FederationContext))
 		case c.Ready < c.Wanted:
-			p.problem(fmt.Sprintf("federation: %s in %s: %d wanted, %d ready", what, c.Cluster, c.Wanted, c.Ready), show(c.Cluster))
+			p.problem(placementNotReady, c.Cluster, what, fmt.Sprintf("federation: %s in %s: %d wanted, %d ready", what, c.Cluster, c.Wanted, c.Ready), show(c.Cluster))
 		}
 	}
 	if x.Error == "" && x.Replicas > total {
-		p.problem(fmt.Sprintf("federation: %s: %d wanted, %d have a place", what, x.Replicas, total), show(FederationContext))
+		p.problem(placementImpossible, "", what, fmt.Sprintf("federation: %s: %d wanted, %d have a place", what, x.Replicas, total), show(FederationContext))
 	}
 }
 

@@ -130,10 +130,10 @@ func (p *painter) meshProblems() {
 			where = "within " + b.A
 		}
 		if n := b.Count[Down]; n > 0 {
-			p.problem(fmt.Sprintf("mesh: %d of %d links %s are down", n, b.Links, where), p.weaveCommand(b.A, "/status/connections"))
+			p.problem(meshLinksDown, b.A, b.B, fmt.Sprintf("mesh: %d of %d links %s are down", n, b.Links, where), p.weaveCommand(b.A, "/status/connections"))
 		}
 		if n := b.Count[Unencrypted]; n > 0 {
-			p.problem(fmt.Sprintf("mesh: %d of %d links %s are not encrypted", n, b.Links, where), p.weaveCommand(b.A, "/status/connections"))
+			p.problem(meshUnencrypted, b.A, b.B, fmt.Sprintf("mesh: %d of %d links %s are not encrypted", n, b.Links, where), p.weaveCommand(b.A, "/status/connections"))
 		}
 	}
 	for _, c := range p.to.Clusters {
@@ -143,7 +143,7 @@ func (p *painter) meshProblems() {
 	}
 	i := slices.IndexFunc(m.Peers, func(peer MeshPeer) bool { return peer.Answers })
 	for _, l := range m.Lost {
-		p.problem(fmt.Sprintf("mesh: %d addresses belong to %s (%s), which no peer reaches", l.Addresses, l.Node, l.Name),
+		p.problem(meshAddressesLost, "", l.Node, fmt.Sprintf("mesh: %d addresses belong to %s (%s), which no peer reaches", l.Addresses, l.Node, l.Name),
 			p.weaveCommand(m.Peers[i].Cluster, "/status/ipam"))
 	}
 }
@@ -164,7 +164,7 @@ func (p *painter) alone() map[string]bool {
 		}
 		if others > 1 && down == links {
 			alone[c.Name] = true
-			p.problem(fmt.Sprintf("mesh: all %d links from %s to %d other clusters are down", links, c.Name, others), p.weaveCommand(c.Name, "/status/connections"))
+			p.problem(meshAlone, c.Name, "", fmt.Sprintf("mesh: all %d links from %s to %d other clusters are down", links, c.Name, others), p.weaveCommand(c.Name, "/status/connections"))
 		}
 	}
 	return alone
@@ -200,7 +200,7 @@ func (p *painter) cutOff(cluster string) {
 		// Weave Net notices within a minute.
 		text = fmt.Sprintf("mesh: the %d links from %s to %s are not confirmed: %s does not answer", links, cluster, to, cluster)
 	}
-	p.problem(text, p.weaveCommand(others[0], "/status/connections"))
+	p.problem(meshCutOff, cluster, "", text, p.weaveCommand(others[0], "/status/connections"))
 }
 
 // peerProblems is about the peers of a cluster.
@@ -220,11 +220,11 @@ func (p *painter) peerProblems(cluster string) {
 		}
 	}
 	if len(silent) > 0 {
-		p.problem(fmt.Sprintf("mesh: %d of %d peers of %s do not answer: %s: %s", len(silent), peers, cluster, silent[0].Node, silent[0].Error),
+		p.problem(meshPeersSilent, cluster, "", fmt.Sprintf("mesh: %d of %d peers of %s do not answer: %s: %s", len(silent), peers, cluster, silent[0].Node, silent[0].Error),
 			p.kubectl(cluster, "-n", meshSpace, "get", "pods", "-o", "wide", "-l", "name="+meshLabel))
 	}
 	if poor > 0 {
-		p.problem(fmt.Sprintf("mesh: %d of %d peers of %s have no addresses to give", poor, peers, cluster), p.weaveCommand(cluster, "/status/ipam"))
+		p.problem(meshPeersWithoutAddress, cluster, "", fmt.Sprintf("mesh: %d of %d peers of %s have no addresses to give", poor, peers, cluster), p.weaveCommand(cluster, "/status/ipam"))
 	}
 }
 

@@ -156,7 +156,7 @@ func (p *painter) leader(placed string) {
 		if p.unreachable[placed] {
 			to.Error += ", and " + placed + " does not answer"
 		}
-		p.problem("postgresql: "+to.Error, p.kubectl(p.answering(placed), "get", "pods", "-A", "-o", "wide", "-l", "app in ("+topology.Master+", "+topology.Replica+")"))
+		p.problem(leaderMissing, "", "", "postgresql: "+to.Error, p.kubectl(p.answering(placed), "get", "pods", "-A", "-o", "wide", "-l", "app in ("+topology.Master+", "+topology.Replica+")"))
 		return
 	}
 	to.Leader = &Server{Cluster: m.cluster, Pod: m.name}
@@ -183,14 +183,14 @@ func (p *painter) leader(placed string) {
 		if m.pod != nil {
 			command = p.logs(m.pod)
 		}
-		p.problem("postgresql: "+to.Error, command)
+		p.problem(leaderNotWell, m.cluster, m.name, "postgresql: "+to.Error, command)
 	}
 	if m.server == nil {
 		return
 	}
 	to.Leader.Version, to.Leader.Position, to.Leader.Timeline = m.server.Version, m.server.Position, m.server.Timeline
 	if m.server.Waiting > waitSeconds {
-		p.problem(fmt.Sprintf("postgresql: commits have waited for replicas for %.0f s: too few of them follow", m.server.Waiting),
+		p.problem(commitsWait, "", "", fmt.Sprintf("postgresql: commits have waited for replicas for %.0f s: too few of them follow", m.server.Waiting),
 			p.psql("select application_name, state, sync_state from pg_stat_replication"))
 	}
 }
@@ -342,14 +342,14 @@ func (p *painter) replicaProblems() {
 		case p.unreachable[r.Cluster]:
 			cut[r.Cluster]++
 		case r.Namespace == "":
-			p.problem("postgresql: replica "+r.title()+": "+r.Note, p.psql("select * from pg_stat_replication"))
+			p.problem(replicaNotWell, r.Cluster, cmp.Or(r.Pod, r.Address), "postgresql: replica "+r.title()+": "+r.Note, p.psql("select * from pg_stat_replication"))
 		default:
 			// One that has just begun is still in its init container.
-			p.problem("postgresql: replica "+r.title()+": "+r.Note, p.logs(&Pod{cluster: r.Cluster, Namespace: r.Namespace, Name: r.Pod}))
+			p.problem(replicaNotWell, r.Cluster, r.Pod, "postgresql: replica "+r.title()+": "+r.Note, p.logs(&Pod{cluster: r.Cluster, Namespace: r.Namespace, Name: r.Pod}))
 		}
 	}
 	for _, cluster := range slices.Sorted(maps.Keys(cut)) {
-		p.problem(fmt.Sprintf("postgresql: %d replicas of %s may lag: their cluster does not answer", cut[cluster], cluster),
+		p.problem(replicasUnreachable, cluster, "", fmt.Sprintf("postgresql: %d replicas of %s may lag: their cluster does not answer", cut[cluster], cluster),
 			p.psql("select * from pg_stat_replication"))
 	}
 }

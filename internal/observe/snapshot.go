@@ -28,6 +28,13 @@ type Snapshot struct {
 
 // Problem is something that isn't as it should be.
 type Problem struct {
+	// Kind is the name of the [Judgement]. With Cluster and Object it tells a problem from
+	// all others, for as long as it is there.
+	Kind string `json:"kind"`
+	// Cluster is the one it is of, and Object what it is about there: a node, a
+	// namespace/pod, another cluster …; empty if it is of none.
+	Cluster string `json:"cluster,omitempty"`
+	Object  string `json:"object,omitempty"`
 	// Part is what it is a problem of: cluster, node, mesh, federation, postgresql,
 	// pod or zone.
 	Part string `json:"part"`
