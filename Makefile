@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-# Where the programs go (see lab/paths). Recipes take the path from the environment: it
+# Where the programs go (see lab/system/paths). Recipes take the path from the environment: it
 # may have spaces. By the XDG specification a relative XDG_CACHE_HOME is void; the go
 # command doesn't start with one.
 ifneq ($(filter /%,$(firstword $(XDG_CACHE_HOME))),)
@@ -96,8 +96,8 @@ lint: go
 	@.ci/step "shellcheck" .ci/shellcheck
 	@.ci/step "go vet: the program" go vet ./...
 	@.ci/step "go vet: the lab" go -C lab vet ./...
-	@.ci/step "go vet: Weave Net's part of the lab" go -C lab/weave vet ./...
-	@.ci/step "go vet: Karmada's part of the lab" go -C lab/karmada vet ./crds
+	@.ci/step "go vet: Weave Net's part of the lab" go -C lab/upstream/weave vet ./...
+	@.ci/step "go vet: Karmada's part of the lab" go -C lab/upstream/karmada vet ./crds
 	@.ci/step "build staticcheck" go -C lab build -o "$$HYBRID_LAB_BIN"/staticcheck honnef.co/go/tools/cmd/staticcheck
 	@.ci/step "staticcheck: the program" "$$HYBRID_LAB_BIN"/staticcheck ./...
 	@cd lab && ../.ci/step "staticcheck: the lab" "$$HYBRID_LAB_BIN"/staticcheck ./...
@@ -108,8 +108,8 @@ lint: go
 unit: go ## unit tests alone
 	@.ci/step "test the program" go test -vet=off ./...
 	@cd lab && ../.ci/step "test the lab" go test -vet=off $$(go list ./... | grep -v -e /e2e$$ -e /dockertest$$)
-	@.ci/step "test Weave Net's part of the lab" go -C lab/weave test -vet=off ./...
-	@.ci/step "test Karmada's part of the lab" go -C lab/karmada test -vet=off -count=1 ./crds
+	@.ci/step "test Weave Net's part of the lab" go -C lab/upstream/weave test -vet=off ./...
+	@.ci/step "test Karmada's part of the lab" go -C lab/upstream/karmada test -vet=off -count=1 ./crds
 
 .PHONY: prepare
 prepare: command

@@ -35,7 +35,7 @@ func (b *bootstrap) addresses(h *host, contact *remote.Command) error {
 	return nil
 }
 
-// parseAddresses reads what scripts/addresses.sh prints.
+// parseAddresses reads what scripts/node/addresses.sh prints.
 func parseAddresses(text string) (own, private netip.Addr, err error) {
 	first, second, _ := strings.Cut(strings.TrimSpace(text), " ")
 	if own, err = netip.ParseAddr(first); err == nil {

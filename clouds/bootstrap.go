@@ -12,7 +12,7 @@ import (
 // scripts run on machines. They are idempotent: an update runs them again, and
 // so does an update after one that was killed half-way.
 //
-//go:embed scripts/*.sh
+//go:embed scripts/node/*.sh
 var scripts embed.FS
 
 // bootstrap turns machines into a Kubernetes cluster by remote commands.
@@ -229,7 +229,7 @@ func (b *bootstrap) run(h *host, s step) (*remote.Command, error) {
 	if s.of == nil {
 		s.of = h.Node
 	}
-	body, err := scripts.ReadFile("scripts/" + s.script + ".sh")
+	body, err := scripts.ReadFile("scripts/node/" + s.script + ".sh")
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ const deletion = 5 * time.Minute
 
 // Library begins every script: it fails early, and says why.
 //
-//go:embed scripts/lib.sh
+//go:embed scripts/node/lib.sh
 var Library string
 
 // Run runs a script on a node of the cluster, over SSH with the pinned host key.

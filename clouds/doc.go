@@ -4,6 +4,6 @@
 // A [Cluster] is built in the same steps everywhere: network, firewall, SSH
 // key, static public addresses, virtual machines. The steps are the methods of
 // the interface cloud; digitalocean.go, aws.go and gce.go implement it. What
-// runs on the machines afterwards is in bootstrap.go and scripts/, and knows
+// runs on the machines afterwards is in bootstrap.go and scripts/node, and knows
 // nothing of clouds.
 package clouds

@@ -135,7 +135,7 @@ func kubeletConfiguration(args *ClusterArgs) document {
 		"kind":       "KubeletConfiguration",
 		// A pod's own, like those that Kubernetes calls safe.
 		"allowedUnsafeSysctls": []any{SynRetries},
-		"cgroupDriver":         "systemd", // as containerd's, see scripts/prepare.sh
+		"cgroupDriver":         "systemd", // as containerd's, see scripts/node/prepare.sh
 		// The API server verifies them: the cluster's authority signs a kubelet's
 		// serving certificate, and the next one before its end.
 		"serverTLSBootstrap": true,
@@ -177,7 +177,7 @@ func initParams(cluster string, args *ClusterArgs, node, private, public string)
 	}, nil
 }
 
-// stateFolder is where scripts keep what they have done, $STATE in scripts/lib.sh.
+// stateFolder is where scripts keep what they have done, $STATE in scripts/node/lib.sh.
 const stateFolder = "/var/lib/hybrid"
 
 // without is a copy of a document that lacks some keys.

@@ -82,7 +82,7 @@ func (t *turn) of(machine pulumi.Resource) {
 
 // hook runs turn.sh on the cluster's control plane.
 func (r *Rollout) hook(control *login, cluster, node, verb string, limit time.Duration) (*pulumi.ResourceHook, error) {
-	body, err := scripts.ReadFile("scripts/turn.sh")
+	body, err := scripts.ReadFile("scripts/node/turn.sh")
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func (m *machine) run(script, verb string, params map[string]string) (stdout, st
 
 func composed(t *testing.T, script string, params map[string]string) string {
 	t.Helper()
-	body, err := scripts.ReadFile("scripts/" + script + ".sh")
+	body, err := scripts.ReadFile("scripts/node/" + script + ".sh")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func composed(t *testing.T, script string, params map[string]string) string {
 var called = scripttest.Called
 
 func TestScriptsAreShell(t *testing.T) {
-	files, err := scripts.ReadDir("scripts")
+	files, err := scripts.ReadDir("scripts/node")
 	if err != nil {
 		t.Fatal(err)
 	}

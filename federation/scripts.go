@@ -11,14 +11,14 @@ import (
 // scripts run on control planes of clusters. lib.sh begins those that run on the
 // host's and speak to the federation.
 //
-//go:embed scripts/*.sh
+//go:embed scripts/node/*.sh
 var scripts embed.FS
 
 // body is a script with what it needs.
 func body(name string, parts ...string) (string, error) {
 	var text string
 	for _, part := range append(parts, name) {
-		b, err := scripts.ReadFile("scripts/" + part + ".sh")
+		b, err := scripts.ReadFile("scripts/node/" + part + ".sh")
 		if err != nil {
 			return "", err
 		}

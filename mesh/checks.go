@@ -13,17 +13,17 @@ import (
 
 // scripts run on nodes.
 //
-//go:embed scripts/admission.sh scripts/peer.sh scripts/up.sh
+//go:embed scripts/node/admission.sh scripts/node/peer.sh scripts/node/up.sh
 var scripts embed.FS
 
 // weaveCommand is the command weave for machines.
 //
-//go:embed scripts/weave.sh
+//go:embed scripts/node/weave.sh
 var weaveCommand string
 
 // script is one of them.
 func script(name, timeout string, params pulumi.StringMap, triggers ...pulumi.Input) (clouds.Script, error) {
-	body, err := scripts.ReadFile("scripts/" + name + ".sh")
+	body, err := scripts.ReadFile("scripts/node/" + name + ".sh")
 	return clouds.Script{Name: "mesh-" + name, Body: string(body), Params: params, Triggers: triggers, Timeout: timeout}, err
 }
 

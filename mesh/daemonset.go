@@ -12,13 +12,13 @@ import (
 
 // What runs in the containers, for the image's shell.
 //
-//go:embed scripts/launch.sh
+//go:embed scripts/pod/launch.sh
 var launch string
 
-//go:embed scripts/reconnect.sh
+//go:embed scripts/pod/reconnect.sh
 var reconnect string
 
-//go:embed scripts/addressed.sh
+//go:embed scripts/pod/addressed.sh
 var addressed string
 
 // meetings is where containers find the settings.

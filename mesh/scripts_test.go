@@ -36,7 +36,7 @@ esac`)
 
 func composed(t *testing.T, name string, params map[string]string) string {
 	t.Helper()
-	body, err := scripts.ReadFile("scripts/" + name + ".sh")
+	body, err := scripts.ReadFile("scripts/node/" + name + ".sh")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // scripts run in the members' pods.
 //
-//go:embed scripts
+//go:embed scripts/pod
 var scripts embed.FS
 
 // common are Patroni's settings, haproxy those of the proxies.
@@ -66,7 +66,7 @@ func (b *builder) config() (pulumi.StringMap, error) {
 	return data, nil
 }
 
-// first makes the database, see scripts/first.sh.
+// first makes the database, see scripts/pod/first.sh.
 var first = map[string]any{"command": "/bin/sh /etc/psql/scripts/first.sh", "no_params": true}
 
 // stack is what differs between stacks of what Patroni reads in its pod.

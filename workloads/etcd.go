@@ -49,7 +49,7 @@ func (b *builder) etcd() error {
 	return nil
 }
 
-// etcdSettings are etcd's, but for what scripts/join.py adds.
+// etcdSettings are etcd's, but for what scripts/pod/join.py adds.
 func (b *builder) etcdSettings() map[string]any {
 	var initial []string
 	for _, cluster := range b.topology.Etcd {

@@ -43,7 +43,7 @@ func (b *builder) settings() error {
 	if err := b.secret(passwordName, pulumi.StringMap{"postgres": b.Password}); err != nil {
 		return err
 	}
-	scripts, err := files(scripts, "scripts")
+	scripts, err := files(scripts, "scripts/pod")
 	if err != nil {
 		return err
 	}

@@ -392,7 +392,7 @@ func TestOrder(t *testing.T) {
 }
 
 func TestScriptsAreShell(t *testing.T) {
-	files, err := scripts.ReadDir("scripts")
+	files, err := scripts.ReadDir("scripts/pod")
 	if err != nil || len(files) != 5 {
 		t.Fatalf("%v, %v", files, err)
 	}
@@ -400,7 +400,7 @@ func TestScriptsAreShell(t *testing.T) {
 		if !strings.HasSuffix(f.Name(), ".sh") {
 			continue
 		}
-		if out, err := exec.Command("sh", "-n", "scripts/"+f.Name()).CombinedOutput(); err != nil {
+		if out, err := exec.Command("sh", "-n", "scripts/pod/"+f.Name()).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v: %s", f.Name(), err, out)
 		}
 	}

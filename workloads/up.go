@@ -13,9 +13,9 @@ import (
 
 // Scripts for the control plane of psql-master's cluster.
 var (
-	//go:embed checks/keep.sh
+	//go:embed scripts/node/keep.sh
 	keep string
-	//go:embed checks/up.sh
+	//go:embed scripts/node/up.sh
 	up string
 )
 

@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-//go:generate go -C ../../lab/karmada run ./crds ../../federation/crds
+//go:generate go -C ../../lab/upstream/karmada run ./crds ../../../federation/crds
 
 //go:embed *.yaml
 var files embed.FS

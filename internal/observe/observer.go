@@ -103,7 +103,7 @@ func (o *Observer) Look(ctx context.Context) *Snapshot {
 func (o *Observer) Snapshot() *Snapshot {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return picture(time.Now(), o.stack, o.servers(), &o.facts)
+	return diagnose(time.Now(), o.stack, o.servers(), &o.facts)
 }
 
 // servers are the addresses of the APIs, by context.

@@ -17,7 +17,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"hybrid/lab/docker"
+	"hybrid/lab/system/docker"
 )
 
 // startLimit bounds Chromium's start on a busy machine.

@@ -9,7 +9,7 @@ const weaveModule = "github.com/weaveworks/weave"
 // not have.
 var weaveEdits = []edit{
 	// libpcap, and a C compiler to link it.
-	{weaveModule, "router/pcap.go", `"github.com/google/gopacket/pcap"`, `"hybrid/lab/weave/pcap"`},
+	{weaveModule, "router/pcap.go", `"github.com/google/gopacket/pcap"`, `"hybrid/lab/upstream/weave/pcap"`},
 	// The kernel's dummy interfaces. This one lives for a moment, to give the
 	// bridge an MTU; any kind will do, and Docker needs veth pairs anyway.
 	{weaveModule, "net/bridge.go", `&netlink.Dummy{LinkAttrs: netlink.NewLinkAttrs()}`,

@@ -48,19 +48,19 @@ func (b *Builder) programs() ([]program, error) {
 	if err != nil {
 		return nil, err
 	}
-	kube, err := Version(filepath.Join(b.Project, "lab", "kube"), kubernetesModule)
+	kube, err := Version(filepath.Join(b.Project, "lab", "upstream", "kube"), kubernetesModule)
 	if err != nil {
 		return nil, err
 	}
-	karmada, err := Version(filepath.Join(b.Project, "lab", "karmada"), karmadaModule)
+	karmada, err := Version(filepath.Join(b.Project, "lab", "upstream", "karmada"), karmadaModule)
 	if err != nil {
 		return nil, err
 	}
-	containerd, err := Version(filepath.Join(b.Project, "lab", "containerd"), containerdModule)
+	containerd, err := Version(filepath.Join(b.Project, "lab", "upstream", "containerd"), containerdModule)
 	if err != nil {
 		return nil, err
 	}
-	weave, err := Version(filepath.Join(b.Project, "lab", "weave"), weaveModule)
+	weave, err := Version(filepath.Join(b.Project, "lab", "upstream", "weave"), weaveModule)
 	if err != nil {
 		return nil, err
 	}
@@ -68,12 +68,12 @@ func (b *Builder) programs() ([]program, error) {
 	// Weave is of 2019, and so are the versions of Kubernetes' modules that it
 	// compiles with.
 	weaveProgram := func(name string) program {
-		return program{name: name, dir: "lab/weave", pkg: weaveModule + "/prog/" + name, edits: weaveEdits, alone: true,
+		return program{name: name, dir: "lab/upstream/weave", pkg: weaveModule + "/prog/" + name, edits: weaveEdits, alone: true,
 			ldflags: strip + " -X main.version=" + strings.TrimSuffix(strings.TrimPrefix(weave, "v"), "+incompatible")}
 	}
 	// containerd has its shim beside it: one version, one module.
 	containerdProgram := func(name string) program {
-		return program{name: name, dir: "lab/containerd", pkg: containerdModule + "/cmd/" + name,
+		return program{name: name, dir: "lab/upstream/containerd", pkg: containerdModule + "/cmd/" + name,
 			ldflags: strip + " -X " + containerdModule + "/version.Version=" + strings.TrimPrefix(containerd, "v")}
 	}
 	return []program{
@@ -86,18 +86,18 @@ func (b *Builder) programs() ([]program, error) {
 		// to the same place (see buildTarget in Pulumi.yaml) and finds it done.
 		{name: "the program", dir: ".", pkg: ".", output: filepath.Join(b.Project, "bin", "hybrid")},
 		{name: "hybrid", dir: ".", pkg: "./cmd/hybrid", ldflags: strip},
-		{name: "kube", dir: "lab/kube", pkg: ".", ldflags: strip + stampKubernetes(kube)},
+		{name: "kube", dir: "lab/upstream/kube", pkg: ".", ldflags: strip + stampKubernetes(kube)},
 		containerdProgram("containerd"),
 		containerdProgram("containerd-shim-runc-v2"),
-		{name: "coredns", dir: "lab/coredns", pkg: ".", ldflags: strip},
-		{name: "karmada", dir: "lab/karmada", pkg: ".",
+		{name: "coredns", dir: "lab/upstream/coredns", pkg: ".", ldflags: strip},
+		{name: "karmada", dir: "lab/upstream/karmada", pkg: ".",
 			ldflags: strip + fmt.Sprintf(" -X %[1]s/pkg/version.gitVersion=%[2]s -X %[1]s/pkg/version.gitTreeState=clean", karmadaModule, karmada)},
 		weaveProgram("weaver"),
 		weaveProgram("weaveutil"),
 		weaveProgram("kube-utils"),
 		{name: "pulumi", dir: "lab", pkg: pulumiModule + "/cmd/pulumi", edits: pulumiEdits,
 			ldflags: strip + " -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=" + pulumi},
-		{name: "pulumi-resource-kubernetes", dir: "lab/kubernetesplugin", pkg: ".", edits: kubernetesPluginEdits,
+		{name: "pulumi-resource-kubernetes", dir: "lab/upstream/kubernetesplugin", pkg: ".", edits: kubernetesPluginEdits,
 			embeds: []embed{
 				{kubernetesPluginModule, "cmd/pulumi-resource-kubernetes/schema.json"},
 				{kubernetesPluginModule, "cmd/pulumi-resource-kubernetes/terraform-mapping.json"},

@@ -16,7 +16,7 @@ import (
 	"github.com/docker/docker/api/types/volume"
 	"sigs.k8s.io/yaml"
 
-	"hybrid/lab/docker"
+	"hybrid/lab/system/docker"
 )
 
 // want is what Pulumi.dev.yaml and Pulumi.yaml's defaults describe.

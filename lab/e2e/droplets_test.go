@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"hybrid/lab/plugins/digitalocean"
+	"hybrid/lab/clouds/digitalocean"
 )
 
 // TestDroplets hosts the federation on DigitalOcean, whose droplets are called at one

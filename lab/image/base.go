@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"strings"
 
-	"hybrid/lab/docker"
+	"hybrid/lab/system/docker"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"hybrid/lab/docker"
-	"hybrid/lab/lock"
+	"hybrid/lab/system/docker"
+	"hybrid/lab/system/lock"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/build"

@@ -107,7 +107,7 @@ func TestTheDockerfilesAgree(t *testing.T) {
 // containerd reads the same in the lab as on real machines, but for what a container
 // can't do.
 func TestContainerdIsConfiguredAsOnRealMachines(t *testing.T) {
-	script, err := os.ReadFile("../../clouds/scripts/prepare.sh")
+	script, err := os.ReadFile("../../clouds/scripts/node/prepare.sh")
 	if err != nil {
 		t.Fatal(err)
 	}

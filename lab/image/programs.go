@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"hybrid/lab/docker"
+	"hybrid/lab/system/docker"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"

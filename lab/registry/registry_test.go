@@ -199,8 +199,8 @@ func TestTagsAreThePinnedVersions(t *testing.T) {
 		{"coredns", "github.com/coredns/coredns", coreDNS},
 		{"karmada", "github.com/karmada-io/karmada", Karmada},
 	} {
-		if version, err := programs.Version(filepath.Join("..", test.dir), test.module); err != nil || version != test.tag {
-			t.Errorf("%s in lab/%s is %s, %v; the image's tag says %s", test.module, test.dir, version, err, test.tag)
+		if version, err := programs.Version(filepath.Join("../upstream", test.dir), test.module); err != nil || version != test.tag {
+			t.Errorf("%s in lab/upstream/%s is %s, %v; the image's tag says %s", test.module, test.dir, version, err, test.tag)
 		}
 	}
 }

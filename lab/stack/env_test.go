@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"hybrid/lab/paths"
+	"hybrid/lab/system/paths"
 	"hybrid/lab/vm"
 )
 

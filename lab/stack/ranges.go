@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"hybrid/lab/paths"
+	"hybrid/lab/system/paths"
 	"hybrid/lab/vm"
 
 	"sigs.k8s.io/yaml"

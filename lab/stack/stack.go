@@ -20,7 +20,7 @@ import (
 
 	"golang.org/x/term"
 
-	"hybrid/lab/paths"
+	"hybrid/lab/system/paths"
 	"hybrid/lab/vm"
 )
 

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"hybrid/lab/docker"
-	"hybrid/lab/paths"
+	"hybrid/lab/system/docker"
+	"hybrid/lab/system/paths"
 )
 
 // interruptGrace is how long `pulumi` may take to record what it was doing

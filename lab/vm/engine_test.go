@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"hybrid/lab/docker"
+	"hybrid/lab/system/docker"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"

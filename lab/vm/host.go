@@ -15,8 +15,8 @@ import (
 	"errors"
 	"fmt"
 
-	"hybrid/lab/docker"
 	"hybrid/lab/image"
+	"hybrid/lab/system/docker"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"hybrid/lab/lock"
-	"hybrid/lab/paths"
+	"hybrid/lab/system/lock"
+	"hybrid/lab/system/paths"
 
 	"github.com/docker/docker/api/types/container"
 )

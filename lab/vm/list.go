@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"slices"
 
-	"hybrid/lab/docker"
-	"hybrid/lab/lock"
+	"hybrid/lab/system/docker"
+	"hybrid/lab/system/lock"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"

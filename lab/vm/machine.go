@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"net/netip"
 
-	"hybrid/lab/docker"
 	"hybrid/lab/image"
+	"hybrid/lab/system/docker"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"

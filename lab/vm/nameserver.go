@@ -7,8 +7,8 @@ import (
 	"net"
 	"path/filepath"
 
-	"hybrid/lab/paths"
 	"hybrid/lab/registry/store"
+	"hybrid/lab/system/paths"
 	"hybrid/lab/zones"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"hybrid/lab/lock"
+	"hybrid/lab/system/lock"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 
 	"hybrid/internal/shell"
-	"hybrid/lab/docker"
-	"hybrid/lab/paths"
+	"hybrid/lab/system/docker"
+	"hybrid/lab/system/paths"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"

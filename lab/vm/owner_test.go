@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"hybrid/lab/paths"
+	"hybrid/lab/system/paths"
 
 	"github.com/docker/docker/api/types/network"
 )

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"hybrid/lab/docker"
-	"hybrid/lab/lock"
+	"hybrid/lab/system/docker"
+	"hybrid/lab/system/lock"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"

@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"hybrid/internal/shell"
-	"hybrid/lab/docker"
+	"hybrid/lab/system/docker"
 
 	"github.com/docker/docker/api/types/network"
 )

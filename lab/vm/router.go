@@ -8,7 +8,7 @@ import (
 	"fmt"
 
 	"hybrid/lab/image"
-	"hybrid/lab/lock"
+	"hybrid/lab/system/lock"
 
 	"github.com/docker/docker/api/types/container"
 )

@@ -15,10 +15,10 @@ import (
 
 	"hybrid/internal/shell"
 	"hybrid/lab/build"
-	"hybrid/lab/docker"
 	"hybrid/lab/image"
 	"hybrid/lab/progress"
 	"hybrid/lab/registry"
+	"hybrid/lab/system/docker"
 	"hybrid/lab/vm"
 )
 

@@ -10,7 +10,7 @@ import (
 	sdk "github.com/pulumi/pulumi-command/sdk/go/command"
 	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
 
-	"hybrid/lab/plugins/cloud"
+	"hybrid/lab/clouds/cloud"
 	"hybrid/lab/plugins/provider"
 )
 

@@ -10,10 +10,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 
-	"hybrid/lab/plugins/aws"
+	"hybrid/lab/clouds/aws"
+	"hybrid/lab/clouds/digitalocean"
+	"hybrid/lab/clouds/gcp"
 	"hybrid/lab/plugins/command"
-	"hybrid/lab/plugins/digitalocean"
-	"hybrid/lab/plugins/gcp"
 	"hybrid/lab/plugins/provider"
 	"hybrid/lab/plugins/random"
 	"hybrid/lab/plugins/tls"

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"hybrid/lab/paths"
+	"hybrid/lab/system/paths"
 )
 
 // The programs within the folder: that of the registry, and of the name server beside

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"hybrid/lab/paths"
+	"hybrid/lab/system/paths"
 	"hybrid/lab/vm"
 
 	"github.com/docker/docker/api/types/container"

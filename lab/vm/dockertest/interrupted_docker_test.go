@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"hybrid/lab/docker"
+	"hybrid/lab/system/docker"
 	"hybrid/lab/vm"
 
 	"github.com/docker/docker/api/types/container"

@@ -19,10 +19,10 @@ import (
 	"testing"
 	"time"
 
-	"hybrid/lab/docker"
 	"hybrid/lab/image"
-	"hybrid/lab/paths"
 	"hybrid/lab/registry"
+	"hybrid/lab/system/docker"
+	"hybrid/lab/system/paths"
 	"hybrid/lab/vm"
 
 	"github.com/docker/docker/client"

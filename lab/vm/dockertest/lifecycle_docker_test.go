@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"hybrid/lab/docker"
+	"hybrid/lab/system/docker"
 	"hybrid/lab/vm"
 
 	"github.com/docker/docker/api/types/container"

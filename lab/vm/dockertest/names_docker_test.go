@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"hybrid/lab/paths"
+	"hybrid/lab/system/paths"
 	"hybrid/lab/vm"
 	"hybrid/lab/zones"
 )

@@ -13,16 +13,16 @@ import (
 	"strings"
 	"syscall"
 
-	"hybrid/lab/paths"
-	"hybrid/lab/plugins/aws"
-	"hybrid/lab/plugins/cloud"
+	"hybrid/lab/clouds/aws"
+	"hybrid/lab/clouds/cloud"
+	"hybrid/lab/clouds/console"
+	"hybrid/lab/clouds/digitalocean"
+	"hybrid/lab/clouds/gcp"
 	"hybrid/lab/plugins/command"
-	"hybrid/lab/plugins/console"
-	"hybrid/lab/plugins/digitalocean"
-	"hybrid/lab/plugins/gcp"
 	"hybrid/lab/plugins/provider"
 	"hybrid/lab/plugins/random"
 	"hybrid/lab/plugins/tls"
+	"hybrid/lab/system/paths"
 	"hybrid/lab/vm"
 )
 
