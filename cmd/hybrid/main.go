@@ -23,6 +23,7 @@ var errUnhealthy = errors.New("not healthy")
 var commands = []func() *cobra.Command{
 	statusCommand,
 	viewCommand,
+	exporterCommand,
 	postgresCommand,
 }
 

@@ -130,6 +130,9 @@ const (
 	Down        LinkState = "down"
 )
 
+// LinkStates are all of them.
+var LinkStates = []LinkState{Up, Unencrypted, Unconfirmed, Unknown, Down}
+
 // Link is between two nodes.
 type Link struct {
 	A     string    `json:"a"`

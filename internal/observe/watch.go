@@ -26,8 +26,9 @@ const (
 	showPause = 300 * time.Millisecond
 )
 
-// meshPausePerNode keeps a large mesh from being asked all the time.
-const meshPausePerNode = 50 * time.Millisecond
+// meshPausePerNode keeps a large mesh from being asked all the time. Of 300 nodes a
+// change is seen within 15 seconds.
+const meshPausePerNode = 30 * time.Millisecond
 
 // Watch looks all the time, and calls show with a new picture when something may
 // have changed, until ctx ends.

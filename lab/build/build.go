@@ -66,6 +66,11 @@ func (b *Builder) all(ctx context.Context, programs []program, built func(name s
 	return all.Wait()
 }
 
+// Promtool builds Prometheus' tool for rules, if need be, and returns its path.
+func (b *Builder) Promtool(ctx context.Context) (string, error) {
+	return b.Path(promtool.name), b.one(ctx, promtool, func() {})
+}
+
 // one builds a program, if need be. It calls compiled when only the linking is left.
 func (b *Builder) one(ctx context.Context, p program, compiled func()) error {
 	sum, err := p.sum(ctx, b.Project)

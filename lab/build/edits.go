@@ -112,3 +112,12 @@ var pulumiEdits = []edit{
 				trace.NewConvertTraceCmd(),
 `, ""},
 }
+
+// promtoolEdits leave out of promtool the SDKs of all clouds by which Prometheus finds
+// what to ask: half of its code, which checks and tests of rules don't use.
+var promtoolEdits = []edit{
+	{prometheusModule, "cmd/promtool/main.go", `	_ "github.com/prometheus/prometheus/plugins" // Register plugins.
+`, ""},
+	{prometheusModule, "cmd/promtool/query.go", `	_ "github.com/prometheus/prometheus/plugins" // Register plugins.
+`, ""},
+}

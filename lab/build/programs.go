@@ -21,6 +21,7 @@ const (
 	kubernetesModule       = "k8s.io/kubernetes"
 	karmadaModule          = "github.com/karmada-io/karmada"
 	containerdModule       = "github.com/containerd/containerd/v2"
+	prometheusModule       = "github.com/prometheus/prometheus"
 )
 
 // program is one that the lab runs.
@@ -105,6 +106,9 @@ func (b *Builder) programs() ([]program, error) {
 			ldflags: strip + " -X " + kubernetesPluginModule + "/pkg/version.Version=" + strings.TrimPrefix(sdk, "v")},
 	}, nil
 }
+
+// promtool is what long tests hold the alerts with. Nothing else needs it.
+var promtool = program{name: "promtool", dir: "lab/upstream/promtool", pkg: prometheusModule + "/cmd/promtool", ldflags: "-s -w", edits: promtoolEdits, alone: true}
 
 // stampKubernetes gives the programs the version that their build scripts
 // would. kubeadm holds client-go's against the cluster's, so both are needed.
