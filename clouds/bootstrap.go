@@ -146,7 +146,7 @@ func (b *bootstrap) init(control *host) (*remote.Command, error) {
 }
 
 // age is replaced in the last weeks of the certificate in admin.conf: then the control
-// plane has renewed that (files/renew-certificates.sh), and admin.conf is to be read
+// plane has renewed that (scripts/node/renew-certificates.sh), and admin.conf is to be read
 // again. It is a certificate that proves nothing. Its provider knows the time, and this
 // program must not: two previews of the same state show the same.
 func (b *bootstrap) age() (*tls.SelfSignedCert, error) {

@@ -21,14 +21,17 @@ var auditPolicy string
 // approver signs kubelets' requests for serving certificates: a script that a timer
 // of the control plane runs.
 //
-//go:embed files/approve-kubelets.sh
+//go:embed scripts/node/approve-kubelets.sh
 var approver string
 
 // renewer renews kubeadm's certificates before they end: a script that a timer of the
 // control plane runs.
 //
-//go:embed files/renew-certificates.sh
+//go:embed scripts/node/renew-certificates.sh
 var renewer string
+
+// timed is a script as a timer runs it: a program, which begins as every step does.
+func timed(script string) string { return "#!/bin/sh\n" + Library + script }
 
 // argument is one of a component's, as kubeadm has them.
 func argument(name, value string) document { return document{"name": name, "value": value} }

@@ -32,9 +32,9 @@ func request(t *testing.T, key crypto.Signer, subject pkix.Name, dns []string, a
 	return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
 
-// timed runs a script that a timer would run.
-func timed(m *machine, script string) (stdout, stderr string, calls []string, err error) {
-	return m.Run("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"+script, "timer", "")
+// byTimer runs a script that a timer would run.
+func byTimer(m *machine, script string) (stdout, stderr string, calls []string, err error) {
+	return m.Run(timed(script), "timer", "")
 }
 
 // A node gets a certificate for itself, and for nothing else.
@@ -63,13 +63,13 @@ func TestApproveKubelets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t)
-			m.File("state/nodes/london-2", "10.10.0.3\n")
-			m.File("state/nodes/london-1", "10.10.0.2\n")
+			m.File("var/lib/hybrid/nodes/london-2", "10.10.0.3\n")
+			m.File("var/lib/hybrid/nodes/london-1", "10.10.0.2\n")
 			m.Program("kubectl", `case $* in
 			*range*) echo "csr-1 `+c.user+` `+c.conditions+`" ;;
 			*spec.request*) echo `+c.request+` ;;
 			esac`)
-			stdout, stderr, calls, err := timed(m, approver)
+			stdout, stderr, calls, err := byTimer(m, approver)
 			if err != nil {
 				t.Errorf("%v: %s", err, stderr)
 			}
@@ -129,7 +129,7 @@ func TestRenewCertificates(t *testing.T) {
 			m.Program("pkill", `case $* in *scheduler*) echo new >`+m.Dir+`/scheduler ;; *) echo new >`+m.Dir+`/manager ;; esac`)
 			m.File("scheduler", "old\n")
 			m.File("manager", "old\n")
-			_, stderr, calls, err := timed(m, renewer)
+			_, stderr, calls, err := byTimer(m, renewer)
 			if err != nil {
 				t.Errorf("%v: %s", err, stderr)
 			}
@@ -145,7 +145,7 @@ func TestInterruptedRenewal(t *testing.T) {
 	m.File("etc/kubernetes/pki/apiserver.crt", certificate(t, 364*24*time.Hour, 24*time.Hour))
 	m.File("etc/kubernetes/pki/etcd/server.crt", certificate(t, 0, 24*time.Hour))
 	m.Program("kubectl", "echo old") // nothing takes over
-	_, stderr, calls, err := timed(m, renewer)
+	_, stderr, calls, err := byTimer(m, renewer)
 	if err == nil || !strings.Contains(stderr, "kube-controller-manager") {
 		t.Errorf("called %v: found %v, %s", calls, err, stderr)
 	}
@@ -153,14 +153,14 @@ func TestInterruptedRenewal(t *testing.T) {
 	m.Program("kubectl", "cat "+m.Dir+"/holder")
 	m.Program("pkill", "echo $* >"+m.Dir+"/holder")
 	m.File("holder", "old\n")
-	_, stderr, calls, err = timed(m, renewer)
+	_, stderr, calls, err = byTimer(m, renewer)
 	if err != nil || len(calls) != 7 {
 		t.Errorf("called %v: %v %s", calls, err, stderr)
 	}
-	if _, err := os.Stat(m.Dir + "/state/renewing"); err == nil {
+	if _, err := os.Stat(m.Dir + "/var/lib/hybrid/renewing"); err == nil {
 		t.Error("the renewal is taken for interrupted still")
 	}
-	_, _, calls, err = timed(m, renewer)
+	_, _, calls, err = byTimer(m, renewer)
 	if err != nil || len(calls) > 0 {
 		t.Errorf("called %v: %v", calls, err)
 	}

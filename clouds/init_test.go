@@ -41,7 +41,7 @@ func TestInit(t *testing.T) {
 	if err == nil || !strings.Contains(stderr, "port in use") {
 		t.Errorf("found %v, %s", err, stderr)
 	}
-	called(t, calls, "kubeadm init --config /state/init.yaml --skip-token-print")
+	called(t, calls, "kubeadm init --config /var/lib/hybrid/init.yaml --skip-token-print")
 	// The second one cleans up first, the third one has nothing to do.
 	m.Program("kubeadm", "")
 	_, calls, err = initialized(t, m, nil)
@@ -86,8 +86,8 @@ func TestReconfigure(t *testing.T) {
 	}
 	change := func(a *ClusterArgs) { a.Kubeadm.KubeletConfiguration = document{"maxPods": int64(50)} }
 	begun := []string{
-		"kubeadm init phase upload-config all --config /state/init.yaml",
-		"kubeadm init phase addon kube-proxy --config /state/init.yaml",
+		"kubeadm init phase upload-config all --config /var/lib/hybrid/init.yaml",
+		"kubeadm init phase addon kube-proxy --config /var/lib/hybrid/init.yaml",
 		"kubeadm version -o short", "kubeadm upgrade apply",
 	}
 	done := append(slices.Clone(begun), "systemctl restart kubelet",
@@ -131,7 +131,7 @@ func TestSecretsAreEncryptedOnce(t *testing.T) {
 	if stderr, _, err := initialized(t, m, nil); err != nil {
 		t.Fatalf("%v: %s", err, stderr)
 	}
-	if err := os.Remove(m.Dir + "/state/encrypted"); err != nil {
+	if err := os.Remove(m.Dir + "/var/lib/hybrid/encrypted"); err != nil {
 		t.Fatal(err)
 	}
 	const kube = "kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 30s "
@@ -159,7 +159,7 @@ func TestRename(t *testing.T) {
 	for _, file := range []string{"ca.crt", "ca.key", "apiserver.crt", "apiserver.key"} {
 		m.File("etc/kubernetes/pki/"+file, "old")
 	}
-	const renew = "kubeadm init phase certs apiserver --config /state/certificate.yaml"
+	const renew = "kubeadm init phase certs apiserver --config /var/lib/hybrid/certificate.yaml"
 	// The first attempt dies half-way.
 	m.Program("kubeadm", "echo no authority; exit 1")
 	stderr, calls, err := initialized(t, m, names("b.example.org"))
@@ -171,7 +171,7 @@ func TestRename(t *testing.T) {
 		t.Errorf("the certificate is %q after a failure, want the old one", got)
 	}
 	// kubeadm leaves a certificate that it finds.
-	m.Program("kubeadm", `cd `+m.Dir+`/state/pki; for end in crt key; do [ -e apiserver.$end ] || echo new >apiserver.$end; done`)
+	m.Program("kubeadm", `cd `+m.Dir+`/var/lib/hybrid/pki; for end in crt key; do [ -e apiserver.$end ] || echo new >apiserver.$end; done`)
 	// The API takes a moment to notice.
 	m.Program("openssl", `case $1 in
 	s_client) cat `+m.Dir+`/served 2>/dev/null; cat `+m.Dir+`/etc/kubernetes/pki/apiserver.crt >`+m.Dir+`/served ;;
@@ -189,11 +189,11 @@ func TestRename(t *testing.T) {
 			t.Errorf("%s is %q, want the new one", file, got)
 		}
 	}
-	config := m.read("state/certificate.yaml")
-	if !strings.Contains(config, "\ncertificatesDir: "+m.Dir+"/state/pki\n") || !strings.Contains(config, "- b.example.org\n") {
+	config := m.read("var/lib/hybrid/certificate.yaml")
+	if !strings.Contains(config, "\ncertificatesDir: /var/lib/hybrid/pki\n") || !strings.Contains(config, "- b.example.org\n") {
 		t.Errorf("the certificate was made from:\n%s", config)
 	}
-	if _, err := os.Stat(m.Dir + "/state/pki"); err == nil {
+	if _, err := os.Stat(m.Dir + "/var/lib/hybrid/pki"); err == nil {
 		t.Error("the authority's key is linked to still")
 	}
 	// Nothing to do.
@@ -208,7 +208,7 @@ func TestRename(t *testing.T) {
 	if err == nil || !strings.Contains(stderr, "does not use its new certificate") {
 		t.Errorf("found %v, %s", err, stderr)
 	}
-	if got := m.read("state/names"); !strings.Contains(got, "b.example.org") {
+	if got := m.read("var/lib/hybrid/names"); !strings.Contains(got, "b.example.org") {
 		t.Errorf("the names are taken for done: %s", got)
 	}
 }

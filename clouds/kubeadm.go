@@ -172,8 +172,8 @@ func initParams(cluster string, args *ClusterArgs, node, private, public string)
 		"SETTINGS":     strings.TrimSpace(settings),
 		"NETWORKS":     fmt.Sprintf("%s %s", args.PodCIDR, args.ServiceCIDR),
 		"AUDIT_POLICY": auditPolicy,
-		"APPROVER":     approver,
-		"RENEWER":      renewer,
+		"APPROVER":     timed(approver),
+		"RENEWER":      timed(renewer),
 	}, nil
 }
 

@@ -86,7 +86,8 @@ func TestStepsEndInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("sh", "-c", shell("root", "join", "create", time.Second))
-	cmd.Stdin = strings.NewReader(m.Text(Compose("main() { "+sleep+" 300; }\n\nmain \"$@\" </dev/null\n", nil)))
+	cmd.Env = append(os.Environ(), m.Env()...)
+	cmd.Stdin = strings.NewReader(Compose("main() { "+sleep+" 300; }\n\nmain \"$@\" </dev/null\n", nil))
 	began := time.Now()
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), `step "join create" has not ended in time`) {
@@ -148,7 +149,7 @@ func TestJoin(t *testing.T) {
 	cert, hash := authority(t)
 	params := map[string]string{"NODE": "london-2", "CONFIG": token, "CA_HASH": hash, "TOKEN_URN": "urn:token", "KUBELET": "kind: KubeletConfiguration"}
 	joined := func(m *machine) {
-		m.File("state/kubelet", params["KUBELET"]+"\n")
+		m.File("var/lib/hybrid/kubelet", params["KUBELET"]+"\n")
 		m.File("etc/kubernetes/kubelet.conf", "x")
 		m.File("etc/kubernetes/pki/ca.crt", cert)
 	}
@@ -172,7 +173,7 @@ func TestJoin(t *testing.T) {
 		}, []string{"kubeadm reset --force", "kubeadm join"}, ""},
 		"joined, and kubelets are told something else since": {func(m *machine) {
 			joined(m)
-			m.File("state/kubelet", "kind: Other\n")
+			m.File("var/lib/hybrid/kubelet", "kind: Other\n")
 		}, []string{"kubectl", "kubeadm upgrade node phase kubelet-config", "systemctl restart kubelet"}, ""},
 		"interrupted": {func(m *machine) {
 			joined(m)
@@ -240,7 +241,7 @@ func TestMember(t *testing.T) {
 	}
 	called(t, calls, kube+"wait --for=create node/london-2", certified[0], certified[1],
 		"kubeadm token delete --kubeconfig /etc/kubernetes/admin.conf abcdef")
-	if got := m.read("state/nodes/london-2"); got != "10.10.0.3\n" {
+	if got := m.read("var/lib/hybrid/nodes/london-2"); got != "10.10.0.3\n" {
 		t.Errorf("the node may have a certificate for %q", got)
 	}
 
@@ -261,7 +262,7 @@ func TestMember(t *testing.T) {
 			t.Errorf("%q: %v: %s", ready, err, stderr)
 		}
 		called(t, calls, want...)
-		if _, err := os.Stat(m.Dir + "/state/nodes/london-2"); err == nil {
+		if _, err := os.Stat(m.Dir + "/var/lib/hybrid/nodes/london-2"); err == nil {
 			t.Errorf("%q: a node that has left may have a certificate", ready)
 		}
 	}

@@ -106,7 +106,7 @@ func TestJoin(t *testing.T) {
 	if _, stderr, calls, err := run(t, m, "member", "create", ready); err != nil || strings.Contains(calls, "delete pods") {
 		t.Errorf("%v: %s\n%s", err, stderr, calls)
 	}
-	if known, _ := os.ReadFile(m.Dir + "/state/member-london"); string(known) != "2\n" {
+	if known, _ := os.ReadFile(m.Dir + "/var/lib/hybrid/member-london"); string(known) != "2\n" {
 		t.Errorf("known: %q", known)
 	}
 	// The same again changes nothing.
@@ -114,7 +114,7 @@ func TestJoin(t *testing.T) {
 		t.Errorf("%v\n%s", err, calls)
 	}
 	// Another cluster of that name: the controllers must forget the first.
-	m.File("state/member-london", "1\n")
+	m.File("var/lib/hybrid/member-london", "1\n")
 	if _, stderr, calls, err := run(t, m, "member", "create", ready); err != nil || !strings.Contains(calls, "-n federation delete pods -l app=karmada-controller-manager") {
 		t.Errorf("%v: %s\n%s", err, stderr, calls)
 	}
@@ -128,12 +128,12 @@ func TestLeave(t *testing.T) {
 	const member = "clusters.cluster.karmada.io/london"
 	// At once, or never been there.
 	m := scripttest.New(t)
-	m.File("state/member-london", "2\n")
+	m.File("var/lib/hybrid/member-london", "2\n")
 	_, stderr, calls, err := run(t, m, "member", "delete", "")
 	if err != nil || !strings.Contains(calls, "delete "+member+" --ignore-not-found --wait=false") || strings.Contains(calls, "patch") {
 		t.Errorf("%v: %s\n%s", err, stderr, calls)
 	}
-	if _, err := os.Stat(m.Dir + "/state/member-london"); err == nil {
+	if _, err := os.Stat(m.Dir + "/var/lib/hybrid/member-london"); err == nil {
 		t.Error("the member is still known")
 	}
 

@@ -155,7 +155,7 @@ func TestUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := node(t, c.edits...)
 			if c.log != "" {
-				m.File("pods/kube-system_weave-net-abcde_1/weave/0.log", c.log+"\n")
+				m.File("var/log/pods/kube-system_weave-net-abcde_1/weave/0.log", c.log+"\n")
 			}
 			_, stderr, _, err := m.Run(composed(t, "up", params), "mesh-up", "create")
 			if (err != nil) != (len(c.want) > 0) {
@@ -170,10 +170,10 @@ func TestUp(t *testing.T) {
 	}
 }
 
-// Who is used to Weave Net's own script finds one that answers the same.
+// The program answers as Weave Net's own script does.
 func TestWeaveCommand(t *testing.T) {
-	const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
 	m := node(t)
+	path := "PATH=" + m.Dir + "/bin\n"
 	if _, stderr, _, err := m.Run(composed(t, "up", map[string]string{
 		"NODES": "", "RECLAIMS": "no", "MACHINES": "", "GENERATION": "", "WEAVE": weaveCommand,
 	}), "mesh-up", "create"); err != nil {
@@ -196,10 +196,10 @@ func TestWeaveCommand(t *testing.T) {
 	}
 }
 
-// Whom it waits for in vain it tells early.
+// A wrong password is told early: waiting for the other peers can't help.
 func TestUpDoesNotWaitForPasswords(t *testing.T) {
 	params := map[string]string{"NODES": "london-1 london-2 america-1 america-2", "RECLAIMS": "no", "MACHINES": "", "GENERATION": "", "WEAVE": weaveCommand}
-	text := strings.NewReplacer("tries=300", "tries=$((10))", "!= 180", "!= 8").Replace(composed(t, "up", params))
+	text := composed(t, "up", params)
 	asked := func(m *scripttest.Machine) int {
 		_, stderr, calls, err := m.Run(text, "mesh-up", "create")
 		if err == nil {
@@ -209,7 +209,7 @@ func TestUpDoesNotWaitForPasswords(t *testing.T) {
 	}
 	password := asked(node(t, "established encrypted   sleeve c6", "retrying    Unable to decrypt TCP msg c6"))
 	other := asked(node(t, "established encrypted   sleeve c6", "retrying    EOF c6"))
-	if password >= other/2 {
+	if password >= other {
 		t.Errorf("it asked %d times because of another password, and %d times for another reason", password, other)
 	}
 }
@@ -248,7 +248,7 @@ func TestAdmission(t *testing.T) {
 		t.Errorf("found %v: %s", err, stderr)
 	}
 
-	// Only what belongs to the cluster that has left is taken over.
+	// Only what belongs to the cluster that has left is reclaimed.
 	_, stderr, calls, err := node(t).Run(composed(t, "admission", params), "mesh-admission", "delete")
 	if err != nil {
 		t.Errorf("%v: %s", err, stderr)
@@ -279,11 +279,11 @@ func TestAdmission(t *testing.T) {
 			t.Errorf("without %s: found %v: %s", file, err, stderr)
 		}
 	}
-	// What isn't taken over is told.
+	// What is not reclaimed is told.
 	m := node(t)
 	m.Program("curl", `for url; do :; done; cat `+m.Dir+`/weave/${url##*/} 2>/dev/null`)
 	if _, stderr, _, err = m.Run(composed(t, "admission", params), "mesh-admission", "delete"); err == nil ||
-		!strings.Contains(stderr, "did not take over the addresses of ce:00:00:00:00:01 ce:00:00:00:00:02") {
+		!strings.Contains(stderr, "did not reclaim the addresses of ce:00:00:00:00:01 ce:00:00:00:00:02") {
 		t.Errorf("found %v: %s", err, stderr)
 	}
 }

@@ -8,14 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
-
-// patience is how often a script looks for what it waits for.
-var patience = regexp.MustCompile(`\b(tries=|await )[0-9]+`)
 
 // Machine is a folder in which scripts find what they look for on a machine, and
 // programs that only say what they were called with.
@@ -30,7 +26,7 @@ type Machine struct {
 func New(t *testing.T, programs ...string) *Machine {
 	t.Helper()
 	m := &Machine{t.TempDir(), t}
-	for _, dir := range []string{"bin", "state", "etc/ssh", "etc/kubernetes", "run"} {
+	for _, dir := range []string{"bin", "var/lib/hybrid", "etc/ssh", "etc/kubernetes", "run"} {
 		if err := os.MkdirAll(filepath.Join(m.Dir, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -73,16 +69,9 @@ func (m *Machine) Program(name, body string) {
 	m.File("bin/"+name, fmt.Sprintf("#!/bin/sh\necho %s \"$@\" >>%s/calls\n%s\n", name, m.Dir, body))
 }
 
-// Text is a script as it runs on this machine: with its folder for the root, and
-// without patience.
-func (m *Machine) Text(script string) string {
-	script = strings.NewReplacer("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PATH="+m.Dir+"/bin", "/var/lib/hybrid", m.Dir+"/state",
-		" /etc/", " "+m.Dir+"/etc/", "=/etc/", "="+m.Dir+"/etc/", "/proc/sys", m.Dir+"/proc/sys", "/var/log/pods", m.Dir+"/pods",
-		"/var/lib/etcd", m.Dir+"/var/lib/etcd", "/var/lib/kubelet", m.Dir+"/var/lib/kubelet", "/usr/local/sbin", m.Dir+"/usr/local/sbin", "/usr/local/bin/weave", m.Dir+"/usr/local/bin/weave",
-		"/usr/lib/systemd/system/kubelet", m.Dir+"/usr/lib/systemd/system/kubelet",
-		"/opt/cni", m.Dir+"/opt/cni", "/usr/lib/cni", m.Dir+"/usr/lib/cni", "-p /run", "-p "+m.Dir+"/run").Replace(script)
-	return patience.ReplaceAllString(script, "${1}3")
-}
+// Env is what scripts find in the environment on this machine, NAME=VALUE: its folder
+// for the root, and little patience.
+func (m *Machine) Env() []string { return []string{"ROOT=" + m.Dir, "PATIENCE=3"} }
 
 // Run runs a script that has been composed. It returns its outputs and what it has
 // called, without waiting.
@@ -90,7 +79,8 @@ func (m *Machine) Run(text, name, verb string) (stdout, stderr string, calls []s
 	m.t.Helper()
 	os.Remove(m.Dir + "/calls")
 	cmd := exec.Command("sh", "-s", name, verb)
-	cmd.Stdin = strings.NewReader(m.Text(text))
+	cmd.Env = append(os.Environ(), m.Env()...)
+	cmd.Stdin = strings.NewReader(text)
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
 	err = cmd.Run()

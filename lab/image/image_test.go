@@ -111,7 +111,7 @@ func TestContainerdIsConfiguredAsOnRealMachines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(script), "put /etc/containerd/config.toml <<-EOT\n")
+	_, rest, _ := strings.Cut(string(script), "put \"$ROOT\"/etc/containerd/config.toml <<-EOT\n")
 	real, _, found := strings.Cut(rest, "\tEOT\n")
 	if !found {
 		t.Fatal("prepare.sh writes no /etc/containerd/config.toml")

@@ -4,16 +4,17 @@
 # NETWORK  range of the cluster's network
 # PODS     range of all pods
 main() {
-	tries=60
-	until own=$(own) && [ -n "$own" ] && private=$(private) && [ -n "$private" ]; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || die "expected an address on the way to the internet and one in $NETWORK, found $(ip -4 -o address show 2>&1)"
-		sleep 1
-	done
+	await 60 both || die "expected an address on the way to the internet and one in $NETWORK, found $(ip -4 -o address show 2>&1)"
+	both=$SAID
 	# Weave Net would refuse to start. Not every region's anchor addresses are known
 	# beforehand.
 	taken=$(ip -4 route show root "$PODS" 2>/dev/null | grep -v ' dev weave' | head -n 1) || taken=
 	[ -z "$taken" ] || die "expected no route to addresses of pods, $PODS, found \"$taken\": set hybrid:podCidr to a range without them"
+	printf '%s\n' "$both"
+}
+
+both() {
+	own=$(own) && [ -n "$own" ] && private=$(private) && [ -n "$private" ] || return 1
 	printf '%s %s\n' "$own" "$private"
 }
 

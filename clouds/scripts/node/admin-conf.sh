@@ -2,17 +2,13 @@
 #
 # PUBLIC  address of the control plane as seen from outside
 main() {
-	tries=300
 	# This machine can't reach its own public address on every cloud, but it can
 	# insist that the server proves to be that address. The way there is the one
 	# that this very SSH connection has taken.
-	until reason=$(kubectl --kubeconfig /etc/kubernetes/admin.conf --server https://127.0.0.1:6443 \
-		--tls-server-name "$PUBLIC" --request-timeout 5s get --raw /readyz 2>&1); do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || die "the Kubernetes API did not become ready: $reason"
-		sleep 1
-	done
-	cat /etc/kubernetes/admin.conf
+	await 300 kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" --server https://127.0.0.1:6443 \
+		--tls-server-name "$PUBLIC" --request-timeout 5s get --raw /readyz ||
+		die "the Kubernetes API did not become ready: $SAID"
+	cat "$ROOT"/etc/kubernetes/admin.conf
 }
 
 main "$@" </dev/null

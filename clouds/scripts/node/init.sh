@@ -27,13 +27,13 @@ main() {
 
 # arrange puts down what the control plane's programs find on their machine.
 arrange() {
-	folder=/etc/kubernetes/hardening
-	printf '%s\n' "$AUDIT_POLICY" | put $folder/audit-policy.yaml
+	folder=$ROOT/etc/kubernetes/hardening
+	printf '%s\n' "$AUDIT_POLICY" | put "$folder/audit-policy.yaml"
 	# The key is born here and stays here. Without it the Secrets are lost, so one that
 	# is there is never replaced.
-	[ -s $folder/encryption.yaml ] || (
+	[ -s "$folder/encryption.yaml" ] || (
 		umask 077
-		put $folder/encryption.yaml <<-EOT
+		put "$folder/encryption.yaml" <<-EOT
 			apiVersion: apiserver.config.k8s.io/v1
 			kind: EncryptionConfiguration
 			resources:
@@ -49,9 +49,9 @@ arrange() {
 	)
 	# etcd's folder is for a user of its own (CIS 1.1.11 and 1.1.12), as whom nothing runs.
 	id etcd >/dev/null 2>&1 || useradd --system --no-create-home --shell /usr/sbin/nologin etcd
-	mkdir -p /var/lib/etcd
-	chmod 0700 /var/lib/etcd
-	chown etcd:etcd /var/lib/etcd
+	mkdir -p "$ROOT/var/lib/etcd"
+	chmod 0700 "$ROOT/var/lib/etcd"
+	chown etcd:etcd "$ROOT/var/lib/etcd"
 	# Kubernetes approves none of these by itself, and kubelets ask for the next one
 	# before one ends.
 	printf '%s\n' "$APPROVER" | regularly approve-kubelets 1min "Approve kubelets' serving certificates"
@@ -60,9 +60,9 @@ arrange() {
 
 # regularly NAME EVERY WHAT: a timer runs a script, which is read from standard input.
 regularly() {
-	put "/usr/local/sbin/hybrid-$1"
-	chmod 0755 "/usr/local/sbin/hybrid-$1"
-	units=/etc/systemd/system
+	put "$ROOT/usr/local/sbin/hybrid-$1"
+	chmod 0755 "$ROOT/usr/local/sbin/hybrid-$1"
+	units=$ROOT/etc/systemd/system
 	put "$units/hybrid-$1.service" <<-EOT
 		[Unit]
 		Description=$3
@@ -87,7 +87,7 @@ regularly() {
 initialize() {
 	printf '%s\n' "$CONFIG" >"$STATE/init.yaml"
 	# Left over by an attempt that was interrupted; it has never been of use.
-	if [ -d /etc/kubernetes/pki ] || [ -e /etc/kubernetes/kubelet.conf ]; then
+	if [ -d "$ROOT/etc/kubernetes/pki" ] || [ -e "$ROOT/etc/kubernetes/kubelet.conf" ]; then
 		say "removing what an interrupted kubeadm init has left"
 		quietly reset kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock
 	fi
@@ -112,12 +112,12 @@ reconfigure() {
 	quietly apply kubeadm upgrade apply "$(kubeadm version -o short)" --yes --force --skip-phases preflight --certificate-renewal=false
 	restrict_kubelet
 	quietly kubelet systemctl restart kubelet
-	await 180 ready || die "the Kubernetes API did not become ready with the changed settings: $(ready 2>&1)"
+	await 180 ready || die "the Kubernetes API did not become ready with the changed settings: $SAID"
 	quietly kube-proxy-restart kube -n kube-system rollout restart daemonset/kube-proxy
 	printf '%s\n' "$SETTINGS" | put "$STATE/settings"
 }
 
-kube() { kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 30s "$@"; }
+kube() { kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" --request-timeout 30s "$@"; }
 
 ready() { kube get --raw /readyz; }
 
@@ -134,27 +134,27 @@ rewrite() {
 	kube get secrets --all-namespaces -o json 2>"$STATE/encrypt.log" | kube replace -f - >/dev/null 2>>"$STATE/encrypt.log"
 }
 
-# rename makes the API's certificate anew. The API server reads it again by itself,
+# rename renews the API's certificate. The API server reads it again by itself,
 # so no connection breaks.
 rename() {
-	pki=/etc/kubernetes/pki
+	pki=$ROOT/etc/kubernetes/pki
 	new=$STATE/pki
 	rm -rf "$new"
 	mkdir -m 0700 "$new"
 	# kubeadm looks for the authority where it puts the certificate, and leaves a
 	# certificate that is there as it is.
-	ln -s $pki/ca.crt $pki/ca.key "$new"
+	ln -s "$pki/ca.crt" "$pki/ca.key" "$new"
 	printf '%s\n' "$CERTIFICATE" >"$STATE/certificate.yaml"
 	quietly certificate kubeadm init phase certs apiserver --config "$STATE/certificate.yaml"
-	mv "$new/apiserver.key" $pki/apiserver.key
-	mv "$new/apiserver.crt" $pki/apiserver.crt
+	mv "$new/apiserver.key" "$pki/apiserver.key"
+	mv "$new/apiserver.crt" "$pki/apiserver.crt"
 	await 180 serves || die "the Kubernetes API does not use its new certificate: is it running? Its logs are in /var/log/pods on the machine"
 	rm -rf "$new"
 	printf '%s\n' "$NAMES" | put "$STATE/names"
 }
 
-# serves: the API shows its newest certificate to those who connect.
-serves() { [ "$(openssl s_client -connect 127.0.0.1:6443 </dev/null 2>/dev/null | fingerprint 2>/dev/null)" = "$(fingerprint <$pki/apiserver.crt)" ]; }
+# serves: the API proves itself by its newest certificate.
+serves() { [ "$(openssl s_client -connect 127.0.0.1:6443 </dev/null 2>/dev/null | fingerprint 2>/dev/null)" = "$(fingerprint <"$pki/apiserver.crt")" ]; }
 
 fingerprint() { openssl x509 -noout -fingerprint -sha256; }
 

@@ -5,27 +5,23 @@
 # CA_HASH    sha256:<hash of the public key> of the cluster's authority
 # TOKEN_URN  Pulumi's name of the token
 # KUBELET    what kubelets of the cluster are told
+kubernetes=$ROOT/etc/kubernetes
+
 main() {
 	exclusively
 	if joined; then
 		# kubelet creates the node object when it starts, and only then.
-		kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout 10s get node "$NODE" >/dev/null 2>&1 ||
+		kubectl --kubeconfig "$ROOT/etc/kubernetes/kubelet.conf" --request-timeout 10s get node "$NODE" >/dev/null 2>&1 ||
 			systemctl restart kubelet
 		[ "$(cat "$STATE/kubelet" 2>/dev/null)" = "$KUBELET" ] || reconfigure
 		return
 	fi
-	config=$(mktemp -p /run hybrid-join.XXXXXX)
+	config=$(mktemp -p "$ROOT/run" hybrid-join.XXXXXX)
 	trap 'rm -f "$config"' EXIT
 	printf '%s\n' "$CONFIG" >"$config"
-	tries=36
-	until attempt; do
-		# A machine of the same name has died and the cluster hasn't noticed:
-		# that takes it less than a minute.
-		grep -q 'already exists in the cluster' "$STATE/join.log" || give_up
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || give_up
-		sleep 5
-	done
+	PAUSE=5
+	await 36 attempt || give_up
+	[ "$SAID" = joined ] || give_up
 	restrict_kubelet
 	printf '%s\n' "$KUBELET" | put "$STATE/kubelet"
 }
@@ -40,21 +36,27 @@ reconfigure() {
 
 # joined: this machine's kubelet has credentials of this very cluster.
 joined() {
-	[ -s /etc/kubernetes/kubelet.conf ] && [ ! -e /etc/kubernetes/bootstrap-kubelet.conf ] && [ "$(ca_hash)" = "$CA_HASH" ]
+	[ -s "$kubernetes/kubelet.conf" ] && [ ! -e "$kubernetes/bootstrap-kubelet.conf" ] && [ "$(ca_hash)" = "$CA_HASH" ]
 }
 
 ca_hash() {
-	[ -s /etc/kubernetes/pki/ca.crt ] || return 0
-	hash=$(openssl x509 -in /etc/kubernetes/pki/ca.crt -noout -pubkey | openssl pkey -pubin -outform DER | sha256sum)
+	[ -s "$kubernetes/pki/ca.crt" ] || return 0
+	hash=$(openssl x509 -in "$kubernetes/pki/ca.crt" -noout -pubkey | openssl pkey -pubin -outform DER | sha256sum)
 	echo "sha256:${hash%% *}"
 }
 
+# attempt joins, and says so. It fails while waiting can help: a machine of the same name
+# has died, and the cluster hasn't noticed. That takes it less than a minute.
 attempt() {
 	# Left over by an interrupted attempt, or by another or an older cluster.
-	if [ -d /etc/kubernetes/pki ] || [ -e /etc/kubernetes/kubelet.conf ] || [ -e /etc/kubernetes/bootstrap-kubelet.conf ]; then
+	if [ -d "$kubernetes/pki" ] || [ -e "$kubernetes/kubelet.conf" ] || [ -e "$kubernetes/bootstrap-kubelet.conf" ]; then
 		quietly reset kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock
 	fi
-	kubeadm join --config "$config" >"$STATE/join.log" 2>&1
+	if kubeadm join --config "$config" >"$STATE/join.log" 2>&1; then
+		echo joined
+	else
+		! grep -q 'already exists in the cluster' "$STATE/join.log"
+	fi
 }
 
 give_up() {

@@ -2,10 +2,12 @@
 # has read all of it from standard input before anything runs.
 set -eu
 umask 022
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive
+# Tests give the scripts a folder for the machine's root. A machine's is empty.
+ROOT=${ROOT:-}
+export PATH=$ROOT/usr/local/sbin:$ROOT/usr/local/bin:$ROOT/usr/sbin:$ROOT/usr/bin:$ROOT/sbin:$ROOT/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
 # What earlier steps on this machine have done, and their logs: for root only.
-STATE=/var/lib/hybrid
+STATE=$ROOT/var/lib/hybrid
 mkdir -p -m 0700 "$STATE"
 
 # say tells whoever runs pulumi.
@@ -36,7 +38,7 @@ quietly() {
 # drain NODE: moves its pods elsewhere. Runs on the control plane. Of a node that
 # is not Ready nobody could confirm that a pod has ended.
 drain() {
-	kube="kubectl --kubeconfig /etc/kubernetes/admin.conf"
+	kube="kubectl --kubeconfig $ROOT/etc/kubernetes/admin.conf"
 	ready=$($kube get node "$1" --ignore-not-found --request-timeout 20s -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')
 	[ "$ready" = True ] || return 0
 	$kube drain "$1" --ignore-daemonsets --delete-emptydir-data --force --timeout=120s >"$STATE/drain-$1.log" 2>&1 ||
@@ -50,21 +52,24 @@ put() {
 	mv "$1.new" "$1"
 }
 
-# await TRIES COMMAND...: waits until a command succeeds, a second between two tries.
-# Fails after so many.
+# await TRIES COMMAND...: waits until a command succeeds, $PAUSE seconds between two
+# tries; fails after so many. $SAID is what the last try has printed. The command runs in
+# a shell of its own: what it assigns is lost, and what fails in it doesn't end it. Tests
+# have less PATIENCE.
 await() {
-	tries=$1
+	tries=${PATIENCE:-$1}
 	shift
-	until "$@" >/dev/null 2>&1; do
+	until SAID=$(set +e; "$@" 2>&1); do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || return 1
-		sleep 1
+		sleep $PAUSE
 	done
 }
+PAUSE=1
 
 # restrict_kubelet: what the kubelet is told is for root only (CIS 4.1.1 and 4.1.9).
 restrict_kubelet() {
 	for file in /var/lib/kubelet/config.yaml /usr/lib/systemd/system/kubelet.service /usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf; do
-		[ ! -e $file ] || chmod 0600 $file
+		[ ! -e "$ROOT$file" ] || chmod 0600 "$ROOT$file"
 	done
 }

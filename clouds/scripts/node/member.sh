@@ -4,7 +4,7 @@
 # NODE      name of the node
 # ADDRESS   its private address, for which it may have a certificate
 # TOKEN_ID  public half of the token that the node has joined with, or empty
-kube() { kubectl --kubeconfig /etc/kubernetes/admin.conf "$@"; }
+kube() { kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" "$@"; }
 
 main() {
 	case $2 in
@@ -18,7 +18,7 @@ create() {
 	quietly "register-$NODE" kube wait --for=create "node/$NODE" --timeout=300s
 	certify
 	# The token has served. It may have expired as well.
-	[ -z "$TOKEN_ID" ] || kubeadm token delete --kubeconfig /etc/kubernetes/admin.conf "$TOKEN_ID" >/dev/null 2>&1 || true
+	[ -z "$TOKEN_ID" ] || kubeadm token delete --kubeconfig "$ROOT/etc/kubernetes/admin.conf" "$TOKEN_ID" >/dev/null 2>&1 || true
 }
 
 # certify gives the kubelet its serving certificate, which the API server verifies.

@@ -15,8 +15,8 @@ main() {
 }
 
 check_kernel() {
-	for key in ip_forward:/proc/sys/net/ipv4/ip_forward bridge-nf-call-iptables:/proc/sys/net/bridge/bridge-nf-call-iptables; do
-		value=$(cat "${key#*:}" 2>/dev/null) || value=missing
+	for key in ip_forward:net/ipv4/ip_forward bridge-nf-call-iptables:net/bridge/bridge-nf-call-iptables; do
+		value=$(cat "$ROOT/proc/sys/${key#*:}" 2>/dev/null) || value=missing
 		[ "$value" = 1 ] || die "expected kernel setting ${key%%:*} to be 1, found $value: is module br_netfilter there, and has cloud-init applied /etc/sysctl.d/90-kubernetes.conf?"
 	done
 }
@@ -27,14 +27,13 @@ install_packages() {
 	found=$(kubelet --version 2>/dev/null | cut -d ' ' -f 2) || found=
 	[ "$found" != "$VERSION" ] || [ ! -e "$STATE/packages.done" ] || return 0
 	# A running node must be upgraded the kubeadm way, one component at a time.
-	[ ! -e /etc/kubernetes/kubelet.conf ] || die "this node runs Kubernetes $found, and hybrid:kubernetesVersion is $VERSION: upgrade it as in https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-upgrade/, or replace the machine"
+	[ ! -e "$ROOT/etc/kubernetes/kubelet.conf" ] || die "this node runs Kubernetes $found, and hybrid:kubernetesVersion is $VERSION: upgrade it as in https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-upgrade/, or replace the machine"
 	touch "$STATE/packages"
 	say "installing containerd and Kubernetes $VERSION from pkgs.k8s.io"
 	repository=https://pkgs.k8s.io/core:/stable:/v$minor/deb
 	quietly repository-key curl -fsSL --retry 5 --retry-connrefused --max-time 300 -o "$STATE/kubernetes.asc" "$repository/Release.key"
-	put /etc/apt/keyrings/kubernetes.asc <"$STATE/kubernetes.asc"
-	echo "deb [signed-by=/etc/apt/keyrings/kubernetes.asc] $repository/ /" | put /etc/apt/sources.list.d/kubernetes.list
-	tries=180
+	put "$ROOT"/etc/apt/keyrings/kubernetes.asc <"$STATE/kubernetes.asc"
+	echo "deb [signed-by=/etc/apt/keyrings/kubernetes.asc] $repository/ /" | put "$ROOT"/etc/apt/sources.list.d/kubernetes.list
 	patiently dpkg dpkg --configure -a
 	patiently apt-update apt-get -qq update
 	patiently apt-install apt-get -qq -y --allow-change-held-packages install \
@@ -48,14 +47,19 @@ install_packages() {
 
 # patiently NAME COMMAND...: as quietly, but waits for the locks of packages. After the
 # first boot Ubuntu's own updates hold them for up to a quarter of an hour; apt-get can
-# wait for some of them by itself, dpkg for none. All calls together wait tries times 5 s.
+# wait for some of them by itself, dpkg for none.
 patiently() {
-	until told=$(quietly "$@" 2>&1); do
-		grep -q ' lock ' "$STATE/$1.log" || { say "$told"; exit 1; }
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || { say "$told"; die "another program has held the locks of packages for 15 minutes: end it, then run pulumi up again"; }
-		sleep 5
-	done
+	PAUSE=5
+	await 180 unlocked "$@" || { say "$SAID"; die "another program has held the locks of packages for 15 minutes: end it, then run pulumi up again"; }
+	[ -z "$SAID" ] || { say "$SAID"; exit 1; }
+}
+
+# unlocked NAME COMMAND...: fails while another program holds a lock; prints what else is
+# wrong.
+unlocked() {
+	told=$(quietly "$@" 2>&1) && return
+	printf '%s\n' "$told"
+	! grep -q ' lock ' "$STATE/$1.log"
 }
 
 configure_containerd() {
@@ -64,7 +68,7 @@ configure_containerd() {
 	'' | none | [01].*) die "expected containerd 2 or newer from the image's packages, found ${found:-none}: give the machine an image that has it, such as Ubuntu 24.04" ;;
 	esac
 	pause=$(kubeadm config images list --kubernetes-version "$VERSION" 2>/dev/null | grep /pause:) || die "kubeadm config images list: expected a pause image, found none"
-	put /etc/containerd/config.toml <<-EOT
+	put "$ROOT"/etc/containerd/config.toml <<-EOT
 		version = 3
 		[plugins."io.containerd.cri.v1.images".pinned_images]
 		  sandbox = "$pause"
@@ -89,28 +93,28 @@ check_versions() {
 	[ "$found" = "$VERSION" ] || die "the image's kubeadm is $found, and hybrid:kubernetesVersion is $VERSION: make them the same"
 	found=$(kubelet --version | cut -d ' ' -f 2)
 	[ "$found" = "$VERSION" ] || die "the image's kubelet is $found, and hybrid:kubernetesVersion is $VERSION: make them the same"
-	mkdir -p /opt/cni/bin
+	mkdir -p "$ROOT/opt/cni/bin"
 	# The mesh brings its own plugin and needs these two beside it.
 	for plugin in loopback portmap; do
-		[ -x /opt/cni/bin/$plugin ] && continue
+		[ -x "$ROOT/opt/cni/bin/$plugin" ] && continue
 		# Where Debian's package containernetworking-plugins has them.
-		[ -x /usr/lib/cni/$plugin ] || die "expected the CNI plugin $plugin in /opt/cni/bin, found none: install package kubernetes-cni"
-		ln -sf /usr/lib/cni/$plugin /opt/cni/bin/$plugin
+		[ -x "$ROOT/usr/lib/cni/$plugin" ] || die "expected the CNI plugin $plugin in /opt/cni/bin, found none: install package kubernetes-cni"
+		ln -sf "$ROOT/usr/lib/cni/$plugin" "$ROOT/opt/cni/bin/$plugin"
 	done
 }
 
 # mirror makes containerd ask one registry for every image, whatever registry its
 # name starts with, and no other.
 mirror() {
-	hosts=/etc/containerd/certs.d/_default/hosts.toml
+	hosts=$ROOT/etc/containerd/certs.d/_default/hosts.toml
 	if [ -z "$MIRROR" ]; then
-		rm -f $hosts
+		rm -f "$hosts"
 		return
 	fi
 	containerd config dump 2>/dev/null | grep -q 'config_path = .*/etc/containerd/certs\.d' ||
 		die "containerd's configuration in this image doesn't read /etc/containerd/certs.d, so hybrid:registryMirror can't work: set config_path in its registry section"
-	# containerd reads this anew for each pull.
-	put $hosts <<-EOT
+	# containerd reads this for each pull.
+	put "$hosts" <<-EOT
 		server = "$MIRROR"
 		[host."$MIRROR"]
 		  capabilities = ["pull", "resolve"]

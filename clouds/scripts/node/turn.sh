@@ -3,7 +3,7 @@
 # Runs on the control plane.
 #
 # NODE  name of the node
-kube() { kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 20s "$@"; }
+kube() { kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" --request-timeout 20s "$@"; }
 
 main() {
 	case $2 in
@@ -22,29 +22,25 @@ leave() {
 back() {
 	# What the cluster says of a machine that has just been stopped is still that it
 	# is Ready. Its kubelet renews a lease every 10 seconds.
-	tries=300
-	until before=$(renewed) && [ -n "$before" ]; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || die "the Kubernetes API doesn't answer 5 minutes after $NODE was started"
-		sleep 1
-	done
-	tries=300
-	until now=$(renewed) && [ -n "$now" ] && [ "$now" != "$before" ] && ready; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || die "node $NODE is not Ready 5 minutes after its machine was started: see \"journalctl -u kubelet\" on it, then run pulumi up again"
-		sleep 1
-	done
+	await 300 renewed || die "the Kubernetes API doesn't answer 5 minutes after $NODE was started"
+	before=$SAID
+	await 300 returned || die "node $NODE is not Ready 5 minutes after its machine was started: see \"journalctl -u kubelet\" on it, then run pulumi up again"
 	quietly "uncordon-$NODE" kube uncordon "$NODE"
-	tries=300
-	until now=$(missing) && [ "$now" -le "$(cat "$STATE/missing-$NODE" 2>/dev/null || echo 0)" ]; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || die "$now pods are not ready 5 minutes after $NODE came back, so no other node is stopped: see \"kubectl get pods -A\", then run pulumi up again"
-		sleep 1
-	done
+	await 300 complete || die "$SAID pods are not ready 5 minutes after $NODE came back, so no other node is stopped: see \"kubectl get pods -A\", then run pulumi up again"
 	rm -f "$STATE/missing-$NODE"
 }
 
-renewed() { kube -n kube-node-lease get lease "$NODE" -o 'jsonpath={.spec.renewTime}' 2>/dev/null; }
+# renewed prints when the node's kubelet has last said that it is there.
+renewed() { kube -n kube-node-lease get lease "$NODE" -o 'jsonpath={.spec.renewTime}' 2>/dev/null | grep .; }
+
+returned() { now=$(renewed) && [ "$now" != "$before" ] && ready; }
+
+# complete: no more pods are missing than before. Prints how many are.
+complete() {
+	now=$(missing) || return 1
+	echo "$now"
+	[ "$now" -le "$(cat "$STATE/missing-$NODE" 2>/dev/null || echo 0)" ]
+}
 
 ready() { [ "$(kube get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' 2>/dev/null)" = True ]; }
 

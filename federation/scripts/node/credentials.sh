@@ -5,19 +5,16 @@
 # CLUSTER  name of the cluster
 # ISSUED   IDs of the secrets that hold the tokens: what has been printed
 main() {
-	tries=120
 	# Tokens are filled in shortly after the secrets are made.
-	until ca=$(field "karmada-$CLUSTER" 'ca\.crt') && token=$(field "karmada-$CLUSTER" token) && impersonator=$(field karmada-impersonator token); do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || die "the cluster did not issue tokens for the federation: is its controller manager running? $(cat "$STATE/credentials.log")"
-		sleep 1
-	done
-	printf '%s\n' "$ca" "$token" "$impersonator"
+	await 120 fields || die "the cluster did not issue tokens for the federation: is its controller manager running? $(cat "$STATE/credentials.log")"
+	printf '%s\n' "$SAID"
 }
+
+fields() { field "karmada-$CLUSTER" 'ca\.crt' && field "karmada-$CLUSTER" token && field karmada-impersonator token; }
 
 # field SECRET KEY: fails if it is empty.
 field() {
-	kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 10s -n karmada-cluster get secret "$1" \
+	kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" --request-timeout 10s -n karmada-cluster get secret "$1" \
 		-o "jsonpath={.data.$2}" 2>"$STATE/credentials.log" | grep .
 }
 

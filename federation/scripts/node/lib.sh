@@ -6,7 +6,7 @@
 # login COMMAND...: puts the kubeconfig that a command prints where kubectl reads
 # it, for as long as this script runs.
 login() {
-	config=$(mktemp -p /run hybrid-federation.XXXXXX)
+	config=$(mktemp -p "$ROOT/run" hybrid-federation.XXXXXX)
 	trap 'rm -f "$config"' EXIT
 	"$@" >"$config" || die "found no kubeconfig for the federation"
 }
@@ -14,7 +14,7 @@ login() {
 # programs is how the control plane's programs log in. Nothing secret needs to be
 # handed to this script.
 programs() {
-	kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 20s -n federation get secret karmada-controller-manager \
+	kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" --request-timeout 20s -n federation get secret karmada-controller-manager \
 		-o 'go-template={{.data.kubeconfig | base64decode}}'
 }
 

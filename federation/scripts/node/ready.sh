@@ -4,17 +4,18 @@
 # GENERATIONS  of the programs: what has been looked at
 main() {
 	login programs
-	tries=300
-	until missing=$(problems) && [ -z "$missing" ]; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || give_up
-		sleep 1
-	done
+	await 300 complete || give_up
+}
+
+complete() {
+	missing=$(problems)
+	printf '%s\n' "$missing"
+	[ -z "$missing" ]
 }
 
 give_up() {
-	say "$missing"
-	say "$(kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 20s -n federation get pods 2>&1)"
+	say "$SAID"
+	say "$(kubectl --kubeconfig $ROOT/etc/kubernetes/admin.conf --request-timeout 20s -n federation get pods 2>&1)"
 	die "the federation is not ready after 5 minutes"
 }
 

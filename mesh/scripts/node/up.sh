@@ -2,27 +2,24 @@
 # peer, encrypted; every two others connected; addresses for all.
 #
 # NODES       names of all peers of all clusters
-# RECLAIMS    "yes" on the one node that takes over what replaced machines owned
+# RECLAIMS    "yes" on the one node that reclaims what replaced machines owned
 # MACHINES, GENERATION  IDs of the machines, and of the DaemonSet's settings: what
 #             has been looked at
 weave() { curl -s -m 5 "http://127.0.0.1:6784/status$1"; }
 
 main() {
-	printf '%s\n' "$WEAVE" | put /usr/local/bin/weave
-	chmod 0755 /usr/local/bin/weave
-	tries=300
-	until missing=$(problems) && [ -z "$missing" ]; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || give_up
-		# No time heals that: all peers have their new passwords by now.
-		[ $tries != 180 ] || ! passwords_differ || give_up
-		sleep 1
-	done
+	printf '%s\n' "$WEAVE" | put "$ROOT/usr/local/bin/weave"
+	chmod 0755 "$ROOT/usr/local/bin/weave"
+	if ! await 120 complete; then
+		# Waiting longer wouldn't help: all peers have their new passwords by now.
+		! passwords_differ || give_up
+		await 180 complete || give_up
+	fi
 	[ "$RECLAIMS" != yes ] || reclaim
 }
 
-# reclaim takes over the addresses of peers that are gone and whose node is there,
-# as another peer: its machine has been replaced, for good. Both must be seen in one
+# reclaim gives back to the ring the addresses of peers that are gone and whose node is
+# there as another peer: its machine has been replaced, for good. Both must be seen in one
 # look: a peer that is only away for a moment would lose what it goes on using.
 reclaim() {
 	ipam=$(weave /ipam)
@@ -30,8 +27,14 @@ reclaim() {
 		printf '%s\n' "$ipam" | grep -v 'unreachable!$' | grep -q "($node) " || continue
 		printf '%s\n' "$ipam" | sed -n "s/^\\([^ (]*\\)($node) .* unreachable!\$/\\1/p"
 	done | while read -r peer; do
-		curl -sf -m 5 -X DELETE "http://127.0.0.1:6784/peer/$peer" >&2 || die "Weave Net did not take over the addresses of $peer"
+		curl -sf -m 5 -X DELETE "http://127.0.0.1:6784/peer/$peer" >&2 || die "Weave Net did not reclaim the addresses of $peer"
 	done
+}
+
+complete() {
+	missing=$(problems)
+	printf '%s\n' "$missing"
+	[ -z "$missing" ]
 }
 
 # problems prints one line for each thing that is missing.
@@ -66,7 +69,7 @@ passwords_differ() {
 	{ weave /connections | grep -v ' established '; logs; } | grep -q -i -e 'unable to decrypt' -e 'password spec'
 }
 
-logs() { cat /var/log/pods/kube-system_weave-net-*/weave/*.log 2>/dev/null | tail -n 500; }
+logs() { cat "$ROOT"/var/log/pods/kube-system_weave-net-*/weave/*.log 2>/dev/null | tail -n 500; }
 
 give_up() {
 	reasons=$(weave /connections | grep -v ' established ' | head -n 10)
@@ -76,7 +79,7 @@ give_up() {
 	elif { printf '%s\n' "$reasons"; logs; } | grep -q 'seeded by different peers'; then
 		why="there are two meshes: this cluster has been part of another one. Stop Weave Net on its nodes, remove /var/lib/weave/weave-netdata.db there, and start it again"
 	fi
-	say "$(printf '%s\n' "$missing" | head -n 20)"
+	say "$(printf '%s\n' "$SAID" | head -n 20)"
 	[ -z "$reasons" ] || say "Weave Net says: $reasons"
 	die "the mesh has not come up in time: $why"
 }

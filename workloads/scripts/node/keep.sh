@@ -4,22 +4,17 @@
 #
 # MASTER  psql-master's cluster, which has a member
 # ETCD    the clusters that are to have one
-etcdctl() { kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 60s -n default exec "psql-etcd-$MASTER-0" -c etcd -- etcdctl "$@"; }
+etcdctl() { kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" --request-timeout 60s -n default exec "psql-etcd-$MASTER-0" -c etcd -- etcdctl "$@"; }
 
 main() {
-	now=$(kubectl --kubeconfig /etc/kubernetes/admin.conf -n default get configmap psql-initialized --ignore-not-found -o 'jsonpath={.data.etcd}')
+	now=$(kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" -n default get configmap psql-initialized --ignore-not-found -o 'jsonpath={.data.etcd}')
 	[ -n "$now" ] && [ "$now" != "$ETCD" ] || exit 0
 	members=$(etcdctl member list) || die "PostgreSQL's etcd is to have its members in \"$ETCD\" instead of \"$now\", and can't be asked: $members"
 	for cluster in $now; do
 		case " $ETCD " in *" $cluster "*) continue ;; esac
 		id=$(printf '%s\n' "$members" | sed -n "s/^\([0-9a-f]*\), .* psql-etcd-$cluster, .*/\1/p")
-		tries=60
 		# etcd wants members that have been up for seconds.
-		until [ -z "$id" ] || said=$(etcdctl member remove "$id" 2>&1); do
-			tries=$((tries - 1))
-			[ $tries -gt 0 ] || die "the member of PostgreSQL's etcd in $cluster can't be taken out: $said"
-			sleep 1
-		done
+		[ -z "$id" ] || await 60 etcdctl member remove "$id" || die "the member of PostgreSQL's etcd in $cluster can't be taken out: $SAID"
 	done
 }
 

@@ -7,12 +7,12 @@
 # PARAMETERS  PostgreSQL's, of the settings, in its own format
 # DYNAMIC     Patroni's settings, JSON
 # ETCD        the clusters with a member of etcd
-kube() { kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 60s -n default "$@"; }
+kube() { kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" --request-timeout 60s -n default "$@"; }
 inside() { kube exec -i psql-master-0 -c postgres -- "$@"; }
 
 main() {
 	within "the pod psql-master-0 does not run" inside sh -c :
-	# Nothing runs worse for a mistake: it is found before anybody is told.
+	# Nothing runs worse for a mistake: it is found before Patroni is told.
 	[ -z "$PARAMETERS" ] || said=$(printf '%s' "$PARAMETERS" | inside sh /etc/psql/scripts/try.sh 2>&1) ||
 		die "PostgreSQL refuses hybrid:postgres.parameters: $said"
 	within "there is no leader" leader
@@ -23,16 +23,11 @@ main() {
 	kube create configmap psql-initialized --from-literal=system=yes --from-literal=etcd="$ETCD" --dry-run=client -o yaml | kube apply -f - >/dev/null
 }
 
-# within MESSAGE COMMAND: a try a second. What it says is the reason.
+# within MESSAGE COMMAND: what the command says is the reason.
 within() {
-	tries=200
 	message=$1
 	shift
-	until said=$("$@" </dev/null 2>&1); do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || give_up "${message:+$message: }$said"
-		sleep 1
-	done
+	await 200 "$@" || give_up "${message:+$message: }$SAID"
 }
 
 # list prints a line of JSON for each member.

@@ -1,22 +1,20 @@
-#!/bin/sh
 # Renews kubeadm's certificates on the control plane before they end: when less than a
-# third of their life is left, and less than a month. Written by the stack; a timer
-# runs it.
+# third of their life is left, and less than a month. init puts it down, after lib.sh; a
+# timer runs it.
 #
 # The API server and etcd read renewed files by themselves. The controller manager and
 # the scheduler have theirs in a kubeconfig, which they read once: they are ended one
 # after the other, and the kubelet starts them again.
-set -eu
-export LC_ALL=C KUBECONFIG=/etc/kubernetes/admin.conf
+export KUBECONFIG="$ROOT/etc/kubernetes/admin.conf"
 
 # A month, in seconds.
 MONTH=2592000
 # Is there from the renewal until the last component has been started again.
-BEGUN=/var/lib/hybrid/renewing
+BEGUN=$STATE/renewing
 
 main() {
 	due=
-	for file in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt; do
+	for file in "$ROOT"/etc/kubernetes/pki/*.crt "$ROOT"/etc/kubernetes/pki/etcd/*.crt; do
 		case $file in */ca.crt | */front-proxy-ca.crt) continue ;; esac
 		ends_soon "$file" && due="$due $file"
 	done
@@ -42,13 +40,11 @@ ends_soon() {
 restart() {
 	before=$(holder "$1")
 	pkill -TERM -f -- "--kubeconfig=/etc/kubernetes/$1.conf" || true
-	tries=180
-	until now=$(holder "$1" 2>/dev/null) && [ -n "$now" ] && [ "$now" != "$before" ]; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || { echo "expected kube-$1 to work again with its new certificate, found nothing of it for 3 minutes: see its logs in /var/log/pods" >&2; exit 1; }
-		sleep 1
-	done
+	await 180 succeeded "$1" "$before" || die "expected kube-$1 to work again with its new certificate, found nothing of it for 3 minutes: see its logs in /var/log/pods"
 }
+
+# succeeded COMPONENT BEFORE: another process leads than before.
+succeeded() { now=$(holder "$1") && [ -n "$now" ] && [ "$now" != "$2" ]; }
 
 # holder COMPONENT: the process that leads.
 holder() { kubectl -n kube-system get lease "kube-$1" -o 'jsonpath={.spec.holderIdentity}'; }

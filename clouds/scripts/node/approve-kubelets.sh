@@ -1,13 +1,12 @@
-#!/bin/sh
 # Approves the requests of kubelets for serving certificates, on the control plane.
 # The cluster's own signer signs whatever is approved, so this looks at who asks and
 # for what: a node may have a certificate for its name and its address, as the stack
-# knows them, and for nothing else. Written by the stack; a timer runs it.
-set -eu
-export LC_ALL=C KUBECONFIG=/etc/kubernetes/admin.conf
+# knows them, and for nothing else. init puts it down, after lib.sh; a timer
+# runs it.
+export KUBECONFIG="$ROOT/etc/kubernetes/admin.conf"
 
 # A file per node, with its address, named after it.
-NODES=/var/lib/hybrid/nodes
+NODES=$STATE/nodes
 
 main() {
 	kubectl get certificatesigningrequests --field-selector spec.signerName=kubernetes.io/kubelet-serving \
