@@ -32,6 +32,10 @@ func main() {
 // system is what the program makes.
 type system struct {
 	settings *Settings
+	// former is the stack as it was.
+	former *clouds.Former
+	// verify are the clusters whose APIs are asked once more; see [system.reach].
+	verify map[string]bool
 	// rollout has machines take turns, if the stack is there and they get other types.
 	rollout  *clouds.Rollout
 	clusters []*clouds.Cluster
@@ -57,25 +61,40 @@ func program(ctx *pulumi.Context) (*system, error) {
 			return nil, err
 		}
 	}
+	everything, err := collect(ctx)
+	if err != nil {
+		return nil, err
+	}
 	s := &system{settings: loaded}
-	for _, step := range []func(*pulumi.Context) error{s.compare, s.makeClusters, s.makeZone, s.joinClusters, s.federate, s.makePostgres} {
+	for _, step := range []func(*pulumi.Context) error{
+		s.compare, s.reach, s.leaveClusters, s.makeClusters, s.makeZone, s.joinClusters, s.federate, s.makePostgres,
+	} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return s, nil
+	return s, s.guard(ctx, everything())
+}
+
+// leaveClusters lets go of the clusters that are lost.
+func (s *system) leaveClusters(ctx *pulumi.Context) error {
+	for _, name := range s.settings.left {
+		if err := clouds.Leave(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // compare holds the settings against the stack as it was. The error lists every
 // change that would end a cluster without being allowed to.
-func (s *system) compare(ctx *pulumi.Context) error {
-	former, err := clouds.ReadFormer(ctx)
-	if err != nil {
+func (s *system) compare(ctx *pulumi.Context) (err error) {
+	if s.former, err = clouds.ReadFormer(ctx); err != nil {
 		return err
 	}
 	var p settings.Problems
 	for _, c := range s.settings.Clusters {
-		refused, err := former.Check(ctx, c, s.settings.Shared)
+		refused, err := s.former.Check(ctx, c, s.settings.Shared)
 		if err != nil {
 			return err
 		}
@@ -83,7 +102,7 @@ func (s *system) compare(ctx *pulumi.Context) error {
 			p.Add(fmt.Sprintf("cluster %q", c.Name), "%s", reason)
 		}
 	}
-	s.rollout = clouds.NewRollout(ctx, former)
+	s.rollout = clouds.NewRollout(ctx, s.former)
 	return p.Err()
 }
 
@@ -93,6 +112,7 @@ func (s *system) makeClusters(ctx *pulumi.Context) error {
 	for _, c := range s.settings.Clusters {
 		made, err := clouds.NewCluster(ctx, c.Name, &clouds.ClusterArgs{
 			Settings: c, Shared: s.settings.Shared, Names: s.settings.names(c.Name), Rollout: s.rollout,
+			Verify: s.verifier(ctx, c.Name),
 		})
 		if err != nil {
 			return err
@@ -144,6 +164,7 @@ func (s *system) federate(ctx *pulumi.Context) (err error) {
 		Token:             s.settings.FederationToken,
 		// Weave Net's has a shell and curl, and is on every node.
 		ToolsImage: s.settings.Mesh.Image,
+		Verify:     s.verifier(ctx, federation.Context),
 	})
 	return err
 }

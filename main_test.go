@@ -117,6 +117,7 @@ func TestOneMoreClusterLeavesTheOthersAlone(t *testing.T) {
 		"psql-psql-members-everywhere kubernetes:networking.karmada.io/v1alpha1:MultiClusterService spec",
 		"psql-psql-proxy-policy kubernetes:policy.karmada.io/v1alpha1:PropagationPolicy spec",
 		"psql-psql-shared-policy kubernetes:policy.karmada.io/v1alpha1:PropagationPolicy spec",
+		"reachable command:local:Command stdin",
 	}
 	var found []string
 	for name, a := range before {
@@ -215,7 +216,7 @@ func TestOutputs(t *testing.T) {
 			}
 			return nil
 		})
-		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"clusters", "kubeconfig", "mesh", "next", "postgres", "sshPrivateKeys", "zone"}) {
+		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"adminCidrs", "clusters", "kubeconfig", "mesh", "next", "postgres", "sshPrivateKeys", "zone"}) {
 			t.Errorf("outputs %v", got)
 		}
 		database := all["postgres"].(pulumi.Map)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -17,7 +18,6 @@ import (
 // outputs are the stack's: they tell what has been made.
 func (s *system) outputs() pulumi.Map {
 	about, keys := pulumi.Map{}, pulumi.StringMap{}
-	var kubeconfigs pulumi.StringArray
 	for i, c := range s.clusters {
 		about[c.Name] = pulumi.Map{
 			"cloud":          pulumi.String(c.Cloud),
@@ -28,13 +28,11 @@ func (s *system) outputs() pulumi.Map {
 			"fixed":          c.Fixed(),
 		}
 		keys[c.Name] = c.SSHPrivateKey
-		kubeconfigs = append(kubeconfigs, c.Kubeconfig)
 	}
-	kubeconfigs = append(kubeconfigs, s.federation.Kubeconfig)
 	all := pulumi.Map{
-		"clusters": about,
-		// In the order of the settings: the current context is the first cluster's.
-		"kubeconfig":     pulumi.ToSecret(kubeconfigs.ToStringArrayOutput().ApplyT(clouds.MergeKubeconfigs)),
+		adminsOutput:     pulumi.ToStringArray(texts(s.settings.AdminCIDRs)),
+		"clusters":       about,
+		"kubeconfig":     s.kubeconfig(),
 		"sshPrivateKeys": pulumi.ToSecret(keys.ToStringMapOutput()),
 		"mesh": pulumi.Map{
 			"range": pulumi.String(s.settings.PodCIDR.String()),
@@ -49,6 +47,24 @@ func (s *system) outputs() pulumi.Map {
 		all["postgres"] = postgresOutputs(s.settings.Postgres, s.database)
 	}
 	return all
+}
+
+func texts(ranges []netip.Prefix) (all []string) {
+	for _, r := range ranges {
+		all = append(all, r.String())
+	}
+	return all
+}
+
+// kubeconfig has the contexts of all APIs. In the order of the settings: the current
+// context is the first cluster's. Secret.
+func (s *system) kubeconfig() pulumi.StringOutput {
+	var all pulumi.StringArray
+	for _, c := range s.clusters {
+		all = append(all, c.Kubeconfig)
+	}
+	all = append(all, s.federation.Kubeconfig)
+	return pulumi.ToSecret(all.ToStringArrayOutput().ApplyT(clouds.MergeKubeconfigs)).(pulumi.StringOutput)
 }
 
 // postgresOutputs say how to get into the database.

@@ -17,7 +17,12 @@ import (
 // Settings is the stack config hybrid:*. Each package has the type, the defaults and
 // the checks of its own; Pulumi.yaml describes the keys.
 type Settings struct {
+	// Clusters are those that there shall be: without those that leave because they
+	// are lost, whose names are in left.
 	Clusters []clouds.Settings
+	left     []string
+	// listed are the names of all that hybrid:clusters lists, in its order.
+	listed []string
 	clouds.Shared
 	Mesh       mesh.Settings           `json:"mesh"`
 	Zone       federation.ZoneSettings `json:"zone"`
@@ -89,10 +94,25 @@ func (c stack) settings() (*Settings, error) {
 	s.checkKeys(c, &p)
 	s.validate(&p)
 	s.checkProject(c.get, &p)
+	s.leave(&p)
 	for _, key := range encrypted {
 		p.Replace(key, "it is encrypted, but what is made of it would be in the state in the clear: set it without --secret")
 	}
 	return s, p.Err()
+}
+
+// leave takes the clusters that are lost out of the settings, all but the federation's
+// host: that can only be made anew.
+func (s *Settings) leave(p *settings.Problems) {
+	s.listed = s.clusterNames()
+	s.Clusters = slices.DeleteFunc(s.Clusters, func(c clouds.Settings) bool {
+		if !c.Lost || c.FederationHost {
+			return false
+		}
+		s.left = append(s.left, c.Name)
+		return true
+	})
+	p.AddAll("hybrid:postgres", s.Postgres.Leave(s.left))
 }
 
 // readCluster reads an item of hybrid:clusters, which goes by its name if it has one.

@@ -24,6 +24,9 @@ type ClusterArgs struct {
 	// Rollout has machines take turns when their types change. Without it they
 	// change all at the same time.
 	Rollout *Rollout
+	// Verify is called with the kubeconfig, before anything in the cluster is made or
+	// changed. Its error ends the update.
+	Verify func(kubeconfig string) error
 }
 
 // Node is a machine of a cluster.
@@ -74,6 +77,8 @@ type Cluster struct {
 	// Identity is replaced when the cluster is made anew: what lives in the
 	// cluster is DeletedWith it, since it needs no deletion of its own then.
 	Identity pulumi.CustomResource
+	// Lost says that what can't be reached here is forgotten.
+	Lost bool
 
 	cloud cloud
 	// fixed are the settings that can't change any more.
@@ -108,7 +113,7 @@ type cloud interface {
 // NewCluster makes a cluster named name. The name is the prefix of all its
 // resources, its Kubernetes name and its kubeconfig's context.
 func NewCluster(ctx *pulumi.Context, name string, args *ClusterArgs, opts ...pulumi.ResourceOption) (*Cluster, error) {
-	c := &Cluster{Name: name, Cloud: args.Cloud, Region: args.Region, hosts: args.FederationHost}
+	c := &Cluster{Name: name, Cloud: args.Cloud, Region: args.Region, hosts: args.FederationHost, Lost: args.Lost}
 	if err := ctx.RegisterComponentResource("hybrid:clouds:Cluster", name, c, opts...); err != nil {
 		return nil, fmt.Errorf("cluster %q: %w", name, err)
 	}
@@ -203,7 +208,11 @@ func (c *Cluster) provision(s *site, cl cloud) error {
 func (c *Cluster) connect(s *site, adminConf pulumi.StringOutput) error {
 	c.Kubeconfig = pulumi.ToSecret(pulumi.All(adminConf, c.ControlPlane().PublicAddress).ApplyT(
 		func(v []any) (string, error) {
-			return AdminKubeconfig(c.Name, v[0].(string), v[1].(string))
+			text, err := AdminKubeconfig(c.Name, v[0].(string), v[1].(string))
+			if err == nil && s.args.Verify != nil {
+				err = s.args.Verify(text)
+			}
+			return text, err
 		})).(pulumi.StringOutput)
 	provider, err := kubernetes.NewProvider(s.ctx, s.named("kubernetes"), &kubernetes.ProviderArgs{
 		Kubeconfig: c.Kubeconfig,
@@ -215,9 +224,8 @@ func (c *Cluster) connect(s *site, adminConf pulumi.StringOutput) error {
 		// Or a changed value would take the object away for a moment.
 		EnableConfigMapMutable: pulumi.Bool(true),
 		EnableSecretMutable:    pulumi.Bool(true),
-		// Objects of a dead cluster are gone: refresh and destroy must not
-		// insist on asking it.
-		DeleteUnreachable: pulumi.Bool(true),
+		// Not reachable is not gone. Never unset, for then the environment would say.
+		DeleteUnreachable: pulumi.Bool(c.Lost),
 	}, pulumi.Parent(c))
 	c.Provider = provider
 	return err

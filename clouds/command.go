@@ -102,12 +102,15 @@ func shell(user, script, verb string, limit time.Duration) string {
 // it goes over standard input, for parameters may be secret and so must never
 // appear on a command line.
 func Compose(body string, params map[string]string) string {
+	return Library + assign(params) + body
+}
+
+// assign is the shell's commands that set variables.
+func assign(params map[string]string) string {
 	var text strings.Builder
-	text.WriteString(Library)
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		fmt.Fprintf(&text, "%s=%s\n", name, quote(params[name]))
 	}
-	text.WriteString(body)
 	return text.String()
 }
 

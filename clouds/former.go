@@ -17,6 +17,11 @@ import (
 // change of some settings ends a cluster, or stops its machines, which can only be
 // told by comparing.
 type Former struct {
+	// Kubeconfig has the contexts of all APIs, and AdminCIDRs are who has been let in
+	// to them, after the last update: the stack's outputs. Empty before the first.
+	Kubeconfig string
+	AdminCIDRs []string
+
 	// clusters are those of the last update that ended well, by name. One that has
 	// never been complete may be replaced without asking.
 	clusters map[string]formerCluster
@@ -34,18 +39,18 @@ type formerCluster struct {
 // previews, too.
 func ReadFormer(ctx *pulumi.Context) (*Former, error) {
 	f := &Former{resources: map[string]map[string]any{}}
-	stack := ctx.Stack()
-	if org := ctx.Organization(); org != "" && org != "organization" { // that of a backend without organizations
-		stack = strings.Join([]string{org, ctx.Project(), stack}, "/")
-	}
+	stack := StackName(ctx)
 	var last struct {
 		Outputs struct {
-			Clusters map[string]any `pulumi:"clusters"`
+			Clusters   map[string]any `pulumi:"clusters"`
+			Kubeconfig string         `pulumi:"kubeconfig"`
+			AdminCIDRs []string       `pulumi:"adminCidrs"`
 		} `pulumi:"outputs"`
 	}
 	if _, err := ctx.InvokePackageRaw("pulumi:pulumi:readStackOutputs", map[string]any{"name": stack}, &last, ""); err != nil {
 		return nil, fmt.Errorf("reading the outputs of stack %s: %w", stack, err)
 	}
+	f.Kubeconfig, f.AdminCIDRs = last.Outputs.Kubeconfig, last.Outputs.AdminCIDRs
 	if last.Outputs.Clusters == nil {
 		return f, nil // nor may the engine be asked for resources of a stack that has never had any
 	}
@@ -65,6 +70,15 @@ func ReadFormer(ctx *pulumi.Context) (*Former, error) {
 		f.resources[urn[strings.LastIndex(urn, "::")+2:]+" "+r.Type] = r.Outputs
 	}
 	return f, nil
+}
+
+// StackName is the stack's whole name, as far as its backend has more than one part.
+func StackName(ctx *pulumi.Context) string {
+	org := ctx.Organization()
+	if org == "" || org == "organization" { // that of a backend without organizations
+		return ctx.Stack()
+	}
+	return strings.Join([]string{org, ctx.Project(), ctx.Stack()}, "/")
 }
 
 // convert turns a value of plain maps and lists into one that has a type.

@@ -136,7 +136,6 @@ func TestPromises(t *testing.T) {
 		{GCE, "london-2", `metadata["enable-oslogin"]`, "FALSE"},
 		{GCE, "london-2", `metadata["block-project-ssh-keys"]`, "TRUE"},
 		{GCE, "london-2", "serviceAccount", nil},
-		{AWS, "london-kubernetes", "deleteUnreachable", true},
 		{AWS, "london-kubernetes", "enableSecretMutable", true},
 		{AWS, "london-kubernetes", "enableConfigMapMutable", true},
 	} {

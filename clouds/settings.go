@@ -53,6 +53,9 @@ type Settings struct {
 	// Replace allows a change of settings to end the cluster and make it anew: see
 	// Former.Check.
 	Replace bool `json:"replace"`
+	// Lost says that the cluster is gone for good: what can't be reached there is
+	// forgotten. It leaves (see [Leave]), unless it hosts the federation.
+	Lost bool `json:"lost"`
 }
 
 // DefaultSettings are what an item of hybrid:clusters leaves out.

@@ -50,6 +50,9 @@ type Args struct {
 	// ToolsImage has sh and curl, and is on every node anyway. Pods wait by it for
 	// what they need; empty: they are restarted until that is there.
 	ToolsImage string
+	// Verify is called with the kubeconfig, before anything in the federation's API is
+	// made or changed. Its error ends the update.
+	Verify func(kubeconfig string) error
 }
 
 // Federation is an API over all clusters.

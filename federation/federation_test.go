@@ -150,7 +150,7 @@ func TestOrder(t *testing.T) {
 		{"federation-karmada-apiserver", "federation-etcd", true},
 		{"federation-karmada-apiserver", "federation-karmada-apiserver-files", true},
 		{"federation-reachable", "federation-karmada-apiserver", true},
-		// From the first request on, the provider takes silence for death.
+		// The provider asks once whether there is an API.
 		{"federation-kubernetes", "federation-reachable", true},
 		{"federation-karmada-controller-manager", "federation-kind-works.work.karmada.io", true},
 		{"federation-karmada-scheduler", "federation-karmada-system", true},

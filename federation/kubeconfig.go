@@ -49,8 +49,7 @@ func (b *builder) newToken() error {
 }
 
 // connect waits for the API and makes the kubeconfig and the provider, which must
-// not be used before: the provider takes an API that doesn't answer for one that is
-// gone.
+// not be used before: the provider asks once whether the API answers.
 func (b *builder) connect(api running) error {
 	host := b.args.Host
 	s, err := b.script("reachable", "10m", pulumi.StringMap{
@@ -66,8 +65,12 @@ func (b *builder) connect(api running) error {
 	if err != nil {
 		return err
 	}
-	b.Kubeconfig = pulumi.ToSecret(pulumi.All(b.admin, reachable.Stdout).ApplyT(func(v []any) string {
-		return v[0].(string)
+	b.Kubeconfig = pulumi.ToSecret(pulumi.All(b.admin, reachable.Stdout).ApplyT(func(v []any) (text string, err error) {
+		text = v[0].(string)
+		if b.args.Verify != nil {
+			err = b.args.Verify(text)
+		}
+		return text, err
 	})).(pulumi.StringOutput)
 	storage := b.args.StorageClass
 	if storage == "" {
@@ -82,7 +85,8 @@ func (b *builder) connect(api running) error {
 		EnableServerSideApply:  pulumi.Bool(true),
 		EnableConfigMapMutable: pulumi.Bool(true),
 		EnableSecretMutable:    pulumi.Bool(true),
-		DeleteUnreachable:      pulumi.Bool(true),
+		// As in the host, which is gone if the federation is.
+		DeleteUnreachable: pulumi.Bool(host.Lost),
 	}, pulumi.Parent(b.Federation))
 	return err
 }

@@ -33,8 +33,8 @@ const (
 
 var labels = pulumi.StringMap{"name": pulumi.String(Name)}
 
-// takeOver lets Pulumi create what is there already. While a cluster's API can't be
-// reached, a refresh forgets its objects, and the next update creates them again.
+// takeOver lets Pulumi create what is there already: objects of a cluster that had been
+// declared lost, and is there after all.
 // See https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/.
 var takeOver = pulumi.StringMap{"pulumi.com/patchForce": pulumi.String("true")}
 

@@ -85,6 +85,23 @@ func (s *Settings) Place(clusters []string) {
 	}
 }
 
+// Leave takes the replicas of clusters that are lost out of the settings, and says what
+// is wrong with them without these clusters, one line for each.
+func (s *Settings) Leave(lost []string) []string {
+	if !s.Enabled || len(lost) == 0 {
+		return nil
+	}
+	var out []string
+	if slices.Contains(lost, s.Master) {
+		out = append(out, fmt.Sprintf("master is %s, which is lost: set it to a cluster that is there, and psql-master takes a copy there of what the replicas have; or give the database up by enabled: false", s.Master))
+	}
+	maps.DeleteFunc(s.Placement, func(cluster string, _ int) bool { return slices.Contains(lost, cluster) })
+	if !slices.ContainsFunc(slices.Collect(maps.Values(s.Placement)), func(n int) bool { return n > 0 }) && len(out) == 0 {
+		out = append(out, fmt.Sprintf("all replicas are in clusters that are lost, %s: set placement", strings.Join(lost, ", ")))
+	}
+	return out
+}
+
 // maxReplicas leaves the master senders for base backups.
 const maxReplicas = 16
 

@@ -45,6 +45,7 @@ func TestClusters(t *testing.T) {
 		{name: "drift is shown and repaired", run: drift},
 		{name: "changed settings of kubeadm reach running clusters", run: reconfigured, long: true},
 		{name: "what ends a cluster is refused", run: refusals},
+		{name: "cut off from a cluster", run: cutOff},
 		{name: "control planes lost", run: controlPlanesLost, long: true},
 		{name: "one worker more and one fewer", run: workers},
 	})

@@ -38,22 +38,33 @@ func drift(l *lab) {
 }
 
 // controlPlanesLost takes a member's control plane away, then the federation's host's.
-// A new machine gets a new cluster, which the old worker joins. Other clusters aren't
-// touched; the host's had the federation's API, which is made anew with it.
+// Nothing goes on before its user has said that the cluster is lost. The member leaves
+// then, and is made anew. The host stays: a new machine gets a new cluster, which the
+// old worker joins, and the federation's API is made anew with it. Other clusters
+// aren't touched.
 func controlPlanesLost(l *lab) {
 	for _, cluster := range []string{"frankfurt", "america"} {
 		before := l.ids()
 		if err := l.host.DeleteMachine(l.ctx, l.machines(cluster)[0].ID); err != nil {
 			l.Fatal(err)
 		}
-		l.must("refresh", "--yes", "--skip-preview")
+		l.refused(cluster, refreshing...)
+		l.refused(cluster, updating...)
+		l.up(lost(l, cluster))
+		if cluster == "america" {
+			l.must(append(refreshing, lost(l, cluster))...)
+			l.up(lost(l, cluster))
+		} else if err := errors.Join(l.meshed(remaining("frankfurt-1", "frankfurt-2")), l.membersReady("london", "america")); err != nil {
+			l.Errorf("without %s: %v", cluster, err)
+		}
 		l.up()
 		l.allReady(want)
 		if err := errors.Join(l.meshed(want), l.membersReady("london", "frankfurt", "america")); err != nil {
 			l.Errorf("after %s has lost its control plane: %v", cluster, err)
 		}
 		for urn, id := range l.ids() {
-			lost := strings.Contains(urn, "::"+cluster) || cluster == "america" && strings.Contains(urn, "hybrid:federation:Federation$")
+			lost := strings.Contains(urn, "::"+cluster) || strings.HasSuffix(urn, "-"+cluster) ||
+				cluster == "america" && strings.Contains(urn, "hybrid:federation:Federation$")
 			if !lost && before[urn] != id {
 				l.Errorf("%s was %q, now it is %s, although it was %s that has lost its control plane", urn, before[urn], id, cluster)
 			}

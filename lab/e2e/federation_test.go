@@ -239,11 +239,14 @@ func memberDies(l *lab) {
 
 // deadLeaves takes the dead member out by config.
 func deadLeaves(l *lab) {
-	l.up(without(l, "frankfurt"))
-	if err := l.membersReady("london", "america"); err != nil {
+	l.unchanged(func() { l.refused("frankfurt", updating...) })
+	l.up(lost(l, "frankfurt"))
+	if err := errors.Join(l.membersReady("london", "america"), l.meshed(remaining("frankfurt-1", "frankfurt-2"))); err != nil {
 		l.Error(err)
 	}
-	l.must("preview", "--expect-no-changes", without(l, "frankfurt"))
+	l.must("preview", "--expect-no-changes", lost(l, "frankfurt"))
+	l.must("preview", "--expect-no-changes", "--run-program", "--refresh", lost(l, "frankfurt"))
+	l.up(without(l, "frankfurt"))
 }
 
 // destroyDead destroys the rest: frankfurt is off or has left, and now london's
@@ -254,6 +257,9 @@ func destroyDead(l *lab) {
 			l.Fatal(err)
 		}
 	}
-	l.must("destroy", "--yes", "--skip-preview")
+	l.unchanged(func() { l.refused("london", destroying...) })
+	settings := strings.TrimPrefix(lost(l, "frankfurt", "london"), "--config-file=")
+	l.Setenv("HYBRID_CONFIG_FILE", settings)
+	l.must(destroying...)
 	l.empty()
 }

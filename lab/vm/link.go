@@ -24,6 +24,9 @@ type Links struct {
 	// Off says that nothing passes in either direction, as in an outage. What its
 	// machines say to each other passes.
 	Off bool
+	// Aside says that nothing passes between the network and [Workstation]: all others
+	// go on.
+	Aside bool
 	// From are the ways from other networks, by their IDs. A way that isn't listed is
 	// open and has no length.
 	From map[string]Link
@@ -158,6 +161,9 @@ func (l Links) render(routers map[string]string) (map[string]string, error) {
 	if l.Off {
 		rules.WriteString("-A FORWARD -i internet -j DROP\n-A FORWARD -o internet -j DROP\n")
 	}
+	if l.Aside {
+		fmt.Fprintf(&rules, "-A FORWARD -i internet -s %[1]s -j DROP\n-A FORWARD -o internet -d %[1]s -j DROP\n", Workstation)
+	}
 	rules.WriteString("COMMIT\n")
 	return map[string]string{linksFile: string(text), "rules": rules.String(), "delays": delays.String()}, nil
 }
@@ -168,9 +174,14 @@ func (h *Host) Cut(ctx context.Context, networkID string) error {
 	return h.ChangeLinks(ctx, networkID, func(l *Links) { l.Off = true })
 }
 
-// Mend ends what Cut began.
+// CutOff cuts off [Workstation] alone.
+func (h *Host) CutOff(ctx context.Context, networkID string) error {
+	return h.ChangeLinks(ctx, networkID, func(l *Links) { l.Aside = true })
+}
+
+// Mend ends what Cut or CutOff began.
 func (h *Host) Mend(ctx context.Context, networkID string) error {
-	return h.ChangeLinks(ctx, networkID, func(l *Links) { l.Off = false })
+	return h.ChangeLinks(ctx, networkID, func(l *Links) { l.Off, l.Aside = false, false })
 }
 
 // ChangeWay changes the way of packets from one network to another.

@@ -15,6 +15,8 @@ func TestRenderLinks(t *testing.T) {
 		{"plain", Links{}, "*raw\n:PREROUTING ACCEPT\nCOMMIT\n*mangle\n:FORWARD ACCEPT\nCOMMIT\n", ""},
 		{"off", Links{Off: true}, "*raw\n:PREROUTING ACCEPT\nCOMMIT\n*mangle\n:FORWARD ACCEPT\n" +
 			"-A FORWARD -i internet -j DROP\n-A FORWARD -o internet -j DROP\nCOMMIT\n", ""},
+		{"the workstation alone", Links{Aside: true}, "*raw\n:PREROUTING ACCEPT\nCOMMIT\n*mangle\n:FORWARD ACCEPT\n" +
+			"-A FORWARD -i internet -s 198.18.0.1 -j DROP\n-A FORWARD -o internet -d 198.18.0.1 -j DROP\nCOMMIT\n", ""},
 		// A cut leaves the program as it is, which other ways need.
 		{"ways", Links{From: map[string]Link{"a": {Delay: 70 * time.Millisecond}, "b": {Cut: true}, "c": {Delay: 6 * time.Millisecond, Cut: true}}},
 			"*raw\n:PREROUTING ACCEPT\n" +

@@ -20,8 +20,9 @@ func (l *lab) upCommand() *cobra.Command {
 				return err
 			}
 			// Refreshed first: of what the state names, a reboot or another
-			// program may have taken something away.
-			if err := l.pulumi(ctx, "up", "--yes", "--refresh", "--skip-preview", "--suppress-outputs"); err != nil {
+			// program may have taken something away. The program runs before that: it
+			// waits for clusters that are about to start, and knows which are lost.
+			if err := l.pulumi(ctx, "up", "--yes", "--refresh", "--run-program", "--skip-preview", "--suppress-outputs"); err != nil {
 				return err
 			}
 			if err := l.WriteKubeconfig(ctx); err != nil {
@@ -56,8 +57,9 @@ func (l *lab) destroyCommand() *cobra.Command {
 			if err := l.start(ctx, true); err != nil {
 				return err
 			}
-			// Refreshed first, so that nothing is asked of a VM that is gone.
-			if err := l.pulumi(ctx, "destroy", "--yes", "--refresh", "--skip-preview", "--suppress-outputs"); err != nil {
+			// Refreshed first, so that nothing is asked of a VM that is gone; the program
+			// runs for the same reasons as above.
+			if err := l.pulumi(ctx, "destroy", "--yes", "--refresh", "--run-program", "--skip-preview", "--suppress-outputs"); err != nil {
 				return err
 			}
 			if err := l.WriteKubeconfig(ctx); err != nil {

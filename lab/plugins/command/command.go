@@ -1,5 +1,5 @@
-// Package command serves the command package's remote.Command as the vendor's
-// provider does: it runs commands over SSH.
+// Package command serves the command package's remote.Command and local.Command as the
+// vendor's provider does: it runs commands over SSH, and where pulumi runs.
 package command
 
 import (
@@ -20,7 +20,9 @@ type props = provider.Props
 func Package() *provider.Package {
 	return &provider.Package{
 		Name: "command", Module: "github.com/pulumi/pulumi-command/sdk", Config: sdk.ProviderArgs{},
-		Resources: map[string]*provider.Resource{"command:remote:Command": remoteCommand()},
+		Resources: map[string]*provider.Resource{
+			"command:remote:Command": remoteCommand(), "command:local:Command": localCommand(),
+		},
 	}
 }
 
@@ -33,19 +35,27 @@ const (
 )
 
 func remoteCommand() *provider.Resource {
+	return lifecycle("cmd", run, check, provider.Schema{
+		Args: remote.CommandArgs{}, Outputs: remote.Command{},
+		ForceNew: []string{"triggers"},
+		Secret:   []string{"connection"},
+		// As with the vendor, what a secret command prints is secret, and what
+		// another prints is not, be its stdin secret or no.
+		Wires: map[string][]string{"stdout": wires, "stderr": wires},
+	})
+}
+
+// lifecycle is a command's, given how one of its scripts is run.
+func lifecycle(
+	idPrefix string, run func(c *provider.Call, in, before props, script string) (props, error),
+	check func(*provider.Call, props) provider.Failures, schema provider.Schema,
+) *provider.Resource {
 	return &provider.Resource{
-		Schema: provider.Schema{
-			Args: remote.CommandArgs{}, Outputs: remote.Command{},
-			ForceNew: []string{"triggers"},
-			Secret:   []string{"connection"},
-			// As with the vendor, what a secret command prints is secret, and what
-			// another prints is not, be its stdin secret or no.
-			Wires: map[string][]string{"stdout": wires, "stderr": wires},
-		},
-		Check: check,
+		Schema: schema,
+		Check:  check,
 		Create: func(c *provider.Call, in props) (string, props, error) {
 			out, err := run(c, in, nil, "create")
-			return "cmd" + cloud.RandomHex(16), provider.Merge(in, out), err
+			return idPrefix + cloud.RandomHex(16), provider.Merge(in, out), err
 		},
 		Update: func(c *provider.Call, _ string, old, in props) (props, error) {
 			script := "update"
@@ -65,11 +75,16 @@ func remoteCommand() *provider.Resource {
 // wires are the inputs that a command's output is made from.
 var wires = []string{"create", "update"}
 
-func check(_ *provider.Call, in props) (f provider.Failures) {
+func checkLogging(_ *provider.Call, in props) (f provider.Failures) {
 	allowed := []string{logStdout, logStderr, logBoth, logNone}
 	if l := provider.Str(in, "logging"); provider.Known(in, "logging") && !slices.Contains(allowed, l) {
 		f = append(f, provider.Failure("logging", "expected one of %s, got %q", strings.Join(allowed, ", "), l))
 	}
+	return f
+}
+
+func check(c *provider.Call, in props) (f provider.Failures) {
+	f = checkLogging(c, in)
 	con := provider.Obj(in, "connection")
 	if con == nil {
 		return f

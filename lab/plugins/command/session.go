@@ -62,35 +62,52 @@ func execute(c *provider.Call, conn *client, s session) (props, error) {
 	if s.stdin != "" {
 		ses.Stdin = strings.NewReader(s.stdin)
 	}
-	var stdout, stderr, failed bytes.Buffer
-	lock := &sync.Mutex{}
+	out := capture(ctx, c, s.logging)
+	ses.Stdout, ses.Stderr = out.writers()
+	return out.end(cause(ctx, ses.Run(s.script)))
+}
+
+// captured is what a command prints.
+type captured struct {
+	stdout, stderr, failed bytes.Buffer
+	outLines, errLines     *lines
+	logging                string
+}
+
+func capture(ctx context.Context, c *provider.Call, logging string) *captured {
 	info := func(line string) { c.Log.Info(ctx, c.URN, line) }
-	outLines, errLines := &lines{say: info}, &lines{say: info}
+	return &captured{outLines: &lines{say: info}, errLines: &lines{say: info}, logging: logging}
+}
+
+func (p *captured) writers() (stdout, stderr io.Writer) {
 	// What must not be logged must not be in an error either, but for stderr:
 	// without it nobody could tell what went wrong.
-	outWriters, errWriters := []io.Writer{&stdout}, []io.Writer{&stderr, &failed}
-	if s.logging == "" || s.logging == logBoth || s.logging == logStdout {
-		outWriters = append(outWriters, outLines, &failed)
+	outWriters, errWriters := []io.Writer{&p.stdout}, []io.Writer{&p.stderr, &p.failed}
+	if p.logging == "" || p.logging == logBoth || p.logging == logStdout {
+		outWriters = append(outWriters, p.outLines, &p.failed)
 	}
-	if s.logging == "" || s.logging == logBoth || s.logging == logStderr {
-		errWriters = append(errWriters, errLines)
+	if p.logging == "" || p.logging == logBoth || p.logging == logStderr {
+		errWriters = append(errWriters, p.errLines)
 	}
-	ses.Stdout = &lockedWriter{lock, io.MultiWriter(outWriters...)}
-	ses.Stderr = &lockedWriter{lock, io.MultiWriter(errWriters...)}
-	err = ses.Run(s.script)
-	outLines.flush()
-	errLines.flush()
+	lock := &sync.Mutex{}
+	return &lockedWriter{lock, io.MultiWriter(outWriters...)}, &lockedWriter{lock, io.MultiWriter(errWriters...)}
+}
+
+// end is the outputs of a command that has ended.
+func (p *captured) end(err error) (props, error) {
+	p.outLines.flush()
+	p.errLines.flush()
 	if err != nil {
-		return nil, withOutput(cause(ctx, err), failed.Bytes())
+		return nil, withOutput(err, p.failed.Bytes())
 	}
 	return provider.From(map[string]any{
-		"stdout": strings.TrimSuffix(stdout.String(), "\n"), "stderr": strings.TrimSuffix(stderr.String(), "\n"),
+		"stdout": strings.TrimSuffix(p.stdout.String(), "\n"), "stderr": strings.TrimSuffix(p.stderr.String(), "\n"),
 	}), nil
 }
 
 // cause prefers the reason why the context ended to the error that it led to.
 func cause(ctx context.Context, err error) error {
-	if c := context.Cause(ctx); c != nil {
+	if c := context.Cause(ctx); c != nil && err != nil {
 		return c
 	}
 	return err
