@@ -8,9 +8,14 @@ etcdctl() { kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" --request-tim
 
 main() {
 	now=$(kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" -n default get configmap psql-initialized --ignore-not-found -o 'jsonpath={.data.etcd}')
-	[ -n "$now" ] && [ "$now" != "$ETCD" ] || exit 0
-	members=$(etcdctl member list) || die "PostgreSQL's etcd is to have its members in \"$ETCD\" instead of \"$now\", and can't be asked: $members"
-	for cluster in $now; do
+	[ "$now" != "$ETCD" ] || exit 0
+	if ! members=$(etcdctl member list 2>&1); then
+		# Where no database has been there is no etcd to ask, or a cluster just became
+		# psql-master's.
+		[ -n "$now" ] || exit 0
+		die "PostgreSQL's etcd is to have its members in \"$ETCD\" instead of \"$now\", and can't be asked: $members"
+	fi
+	for cluster in $(printf '%s\n' "$members" | sed -n 's/^.* psql-etcd-\([^,]*\), .*/\1/p'); do
 		case " $ETCD " in *" $cluster "*) continue ;; esac
 		id=$(printf '%s\n' "$members" | sed -n "s/^\([0-9a-f]*\), .* psql-etcd-$cluster, .*/\1/p")
 		# etcd wants members that have been up for seconds.
