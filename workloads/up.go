@@ -17,6 +17,8 @@ var (
 	keep string
 	//go:embed scripts/node/up.sh
 	up string
+	//go:embed scripts/node/list.py
+	listScript string
 )
 
 // initializedName is the ConfigMap, in psql-master's cluster alone, that says that
@@ -60,6 +62,7 @@ func (b *builder) up() error {
 			"PARAMETERS": pulumi.String(b.args.Parameters.text()),
 			"DYNAMIC":    pulumi.String(dynamic),
 			"ETCD":       pulumi.String(strings.Join(b.topology.Etcd, " ")),
+			"LIST":       pulumi.String(listScript),
 		},
 	}, pulumi.Parent(b), pulumi.DependsOn(needs))
 	return err

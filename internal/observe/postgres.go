@@ -35,11 +35,9 @@ var askServer = []string{"psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgr
 //go:embed ask.py
 var askScript string
 
-// askPatroni runs ask.py by that Python for which Patroni is installed.
-var askPatroni = []string{"sh", "-c", `exec $(sed -n '1s/^#!//p' "$(command -v patronictl)") -c "$1" "$2"`, "sh", askScript, patroniFolder}
-
-// patroniFolder has the configuration that a member's Patroni runs with.
-const patroniFolder = "/run/psql/patroni"
+// askPatroni runs ask.py by that Python by which Patroni runs, and without the modules
+// that others have installed there.
+var askPatroni = []string{"sh", "-c", `exec $(sed -n '1s/^#!//p' "$(command -v patronictl)") -ISc "$1"`, "sh", askScript}
 
 // server is what a member's PostgreSQL says.
 type server struct {
@@ -144,11 +142,6 @@ func (o *Observer) readServers(ctx context.Context, cluster string) {
 	})
 }
 
-// patroniPatience is how many times as long as others it has: it starts a program that
-// loads all of Patroni, and asks others in its turn. On a busy machine of two cores that
-// takes four seconds.
-const patroniPatience = 2
-
 // readPatroni asks the Patroni of one member of a cluster, each time another one's:
 // whether it can ask all others is known of it alone.
 func (o *Observer) readPatroni(ctx context.Context, cluster string) {
@@ -164,7 +157,7 @@ func (o *Observer) readPatroni(ctx context.Context, cluster string) {
 	}
 	var found *patroni
 	if len(members) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, patroniPatience*o.Timeout)
+		ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 		defer cancel()
 		found = &patroni{pod: members[facts.patroniTurn%len(members)]}
 		found.err = o.ask(ctx, found.pod, found, askPatroni)

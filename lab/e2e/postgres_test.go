@@ -363,7 +363,7 @@ done`
 func (w *writer) end(what string, limit time.Duration) []int {
 	w.l.Helper()
 	defer w.cancel()
-	if _, err := w.l.kube("", "america", "exec", "client", "--", "touch", "/tmp/end"); err != nil {
+	if _, err := w.l.kube("", "america", "exec", "client", "--", "sh", "-c", ": >/tmp/end"); err != nil {
 		w.l.Fatal(err)
 	}
 	w.done.Wait()

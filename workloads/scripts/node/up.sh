@@ -7,6 +7,7 @@
 # PARAMETERS  PostgreSQL's, of the settings, in its own format
 # DYNAMIC     Patroni's settings, JSON
 # ETCD        the clusters with a member of etcd
+# LIST        list.py
 kube() { kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" --request-timeout 60s -n default "$@"; }
 inside() { kube exec -i psql-master-0 -c postgres -- "$@"; }
 
@@ -18,7 +19,7 @@ main() {
 	within "there is no leader" leader
 	printf '%s' "$DYNAMIC" | inside patronictl edit-config psql --force --quiet --replace - >&2 || die "Patroni does not take its settings"
 	within "" complete
-	restarts=$(list | grep -c '"Pending restart": "\*"') || true
+	restarts=$(list | grep -c ' restart$') || true
 	[ "$restarts" = 0 ] || say "$restarts members take some of the parameters at their next start: patronictl list and patronictl restart psql, in a member's pod (docs/postgres.md)"
 	kube create configmap psql-initialized --from-literal=system=yes --from-literal=etcd="$ETCD" --dry-run=client -o yaml | kube apply -f - >/dev/null
 }
@@ -30,13 +31,11 @@ within() {
 	await 200 "$@" || give_up "${message:+$message: }$SAID"
 }
 
-# list prints a line of JSON for each member.
-list() { inside patronictl list psql -f json </dev/null | sed 's/{"Cluster"/\
-&/g'; }
+list() { inside python3 -ISc "$LIST" </dev/null; }
 
 leader() {
 	members=$(list)
-	printf '%s\n' "$members" | grep -q '"Role": "Leader", "State": "running"' || { printf '%s\n' "$members"; return 1; }
+	printf '%s\n' "$members" | grep -q ' leader running' || { printf '%s\n' "$members"; return 1; }
 }
 
 # complete fails with a line for each thing that is missing.
@@ -44,7 +43,7 @@ complete() {
 	members=$(list)
 	missing=$(
 		printf '%s\n' "$WANT" | while read -r cluster number; do
-			well=$(printf '%s\n' "$members" | grep "\"cloud\": \"$cluster\"" | grep -c -e '"State": "streaming"' -e '"Role": "Leader", "State": "running"') || true
+			well=$(printf '%s\n' "$members" | grep -c -e "^$cluster [a-z_]* streaming" -e "^$cluster leader running") || true
 			[ "$well" -lt "$number" ] || continue
 			# What can't be reached comes back by itself, and must not keep the rest from
 			# being changed.
