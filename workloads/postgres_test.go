@@ -393,7 +393,7 @@ func TestOrder(t *testing.T) {
 
 func TestScriptsAreShell(t *testing.T) {
 	files, err := scripts.ReadDir("scripts/pod")
-	if err != nil || len(files) != 5 {
+	if err != nil || len(files) != 6 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, f := range files {

@@ -330,8 +330,8 @@ type writer struct {
 func (l *lab) startWriter(from int) *writer {
 	l.Helper()
 	l.client("america")
-	const loop = `service=psql-master; n=$1; rm -f /tmp/end
-while [ ! -e /tmp/end ]; do
+	const loop = `service=psql-master; n=$1; rm -f /dev/shm/end
+while [ ! -e /dev/shm/end ]; do
 	echo "INSERT INTO acked VALUES ($n)" | ` + connect + ` >/dev/null 2>&1 && echo $n || sleep 0.1
 	n=$((n + 1))
 done`
@@ -363,7 +363,7 @@ done`
 func (w *writer) end(what string, limit time.Duration) []int {
 	w.l.Helper()
 	defer w.cancel()
-	if _, err := w.l.kube("", "america", "exec", "client", "--", "sh", "-c", ": >/tmp/end"); err != nil {
+	if _, err := w.l.kube("", "america", "exec", "client", "--", "sh", "-c", ": >/dev/shm/end"); err != nil {
 		w.l.Fatal(err)
 	}
 	w.done.Wait()

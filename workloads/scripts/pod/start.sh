@@ -27,6 +27,7 @@ main() {
 	pid=$!
 	trap 'kill -TERM $pid' TERM INT
 	renew &
+	sh /etc/psql/scripts/heal.sh $pid &
 	# A signal ends the wait, and not Patroni.
 	while kill -0 $pid 2>/dev/null; do wait $pid; done
 }

@@ -1,0 +1,64 @@
+package workloads
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"hybrid/internal/scripttest"
+)
+
+// Only a copy that stands still is thrown away: not one that replays, that lets clients
+// in, or that doesn't run.
+func TestHeal(t *testing.T) {
+	script, err := scripts.ReadFile("scripts/pod/heal.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const title = "postgres: psql: startup recovering 00000006000000000000000%d\x00"
+	for name, c := range map[string]struct {
+		ready  int    // how pg_isready ends
+		title  string // the server's, as it starts
+		moves  bool   // it is another one at each look
+		reinit string // what patronictl does
+		want   int    // copies that are made
+	}{
+		"it stands still":      {ready: 1, title: title, want: 1},
+		"there is no leader":   {ready: 1, title: title, reinit: "exit 1", want: 5},
+		"it replays":           {ready: 1, title: title, moves: true},
+		"it lets clients in":   {ready: 0, title: title},
+		"it doesn't run":       {ready: 2, title: ""},
+		"it looks at its disk": {ready: 1, title: "postgres: psql: startup\x00"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			patroni := exec.Command("sleep", "60")
+			if err := patroni.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = patroni.Process.Kill() }()
+			go func() { _ = patroni.Wait() }() // or it would be there still for kill -0
+			m := scripttest.New(t)
+			m.File("proc/7/cmdline", "postgres: psql: walreceiver \x00")
+			m.File("proc/9/cmdline", strings.ReplaceAll(c.title, "%d", "1"))
+			next := ""
+			if c.moves {
+				next = fmt.Sprintf("printf '%s' $(wc -l <%[2]s/looks) >%[2]s/proc/9/cmdline", strings.ReplaceAll(c.title, "\x00", `\000`), m.Dir)
+			}
+			m.Program("pg_isready", fmt.Sprintf("echo >>%[1]s/looks\n%[2]s\n[ $(wc -l <%[1]s/looks) -lt 11 ] || kill %[3]d\nexit %[4]d", m.Dir, next, patroni.Process.Pid, c.ready))
+			m.Program("patronictl", c.reinit)
+			t.Setenv("PATRONI_NAME", "psql-replica-a")
+			t.Setenv("ROOT", m.Dir)
+			cmd := exec.Command("sh", "-c", string(script), "sh", fmt.Sprint(patroni.Process.Pid))
+			cmd.Env = append(os.Environ(), "PATH="+m.Dir+"/bin:"+os.Getenv("PATH"))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			calls, _ := os.ReadFile(m.Dir + "/calls")
+			if got := strings.Count(string(calls), "patronictl reinit psql psql-replica-a --force"); got != c.want {
+				t.Errorf("made %d copies, want %d:\n%s", got, c.want, calls)
+			}
+		})
+	}
+}
