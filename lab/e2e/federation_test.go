@@ -51,7 +51,7 @@ func federationUp(l *lab) {
 			l.Errorf("kubectl get clusters doesn't list %s", cluster)
 		}
 	}
-	noChanges(l)
+	l.must("preview", "--expect-no-changes")
 }
 
 func whoMay(l *lab) {

@@ -45,7 +45,7 @@ func meshUp(l *lab) {
 	}
 	fits(l, want)
 	l.allReady(want)
-	noChanges(l)
+	l.must("preview", "--expect-no-changes")
 }
 
 // fits checks that the pods' packets, with all headers, fit into those of every network

@@ -39,11 +39,11 @@ func TestPostgres(t *testing.T) {
 	l := adopt(t)
 	l.steps(t, []part{
 		{name: "up", run: postgresUp},
-		{name: "names from every cluster", run: postgresNames, long: true},
+		{name: "names from every cluster", run: postgresNames},
 		{name: "wrong parameters change nothing", run: wrongParameters, long: true},
-		{name: "the leader's cloud is cut off", run: leaderCut, long: true},
-		{name: "another cloud is cut off", run: otherCut, long: true},
-		{name: "the leader's node is drained", run: leaderDrained, long: true},
+		{name: "the leader's cloud is cut off", run: leaderCut},
+		{name: "another cloud is cut off", run: otherCut},
+		{name: "the leader's node is drained", run: leaderDrained},
 		{name: "the leader's cloud is powered off", run: leaderOff, long: true},
 		{name: "a replica moves", run: moveReplica, long: true},
 	})
@@ -186,7 +186,7 @@ func postgresUp(l *lab) {
 		l.Fatal(err)
 	}
 	l.everywhere([]int{0})
-	noChanges(l)
+	l.must("preview", "--expect-no-changes")
 }
 
 // everywhere checks that all members have all of these rows.
@@ -463,7 +463,7 @@ func (l *lab) leaderLost(what string, lose func() (end func())) {
 	l.streamAgain(what, "", seeds)
 	l.everywhere(rows)
 	// A failover is no change of settings.
-	noChanges(l)
+	l.must("preview", "--expect-no-changes")
 }
 
 // otherCut cuts a cloud off in which nobody leads.
