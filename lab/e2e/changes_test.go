@@ -52,6 +52,7 @@ func TestFewPlaces(t *testing.T) {
 func (l *lab) converged(want map[string][]string, config ...string) {
 	l.Helper()
 	l.allReady(want)
+	l.eventually(streamLimit, func() error { return l.follow("", seeds) })
 	l.must(append([]string{"preview", "--expect-no-changes"}, config...)...)
 }
 
