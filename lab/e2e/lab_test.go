@@ -39,9 +39,9 @@ type lab struct {
 	leaves bool
 }
 
-// converged says that the lab is as Pulumi.dev.yaml describes it: the test before has
-// left it so, and who has no need of an empty lab goes on from there.
-var converged bool
+// shared says that the test before has left a stack that its `pulumi up` makes as
+// Pulumi.dev.yaml describes it: a test that has no need of an empty lab goes on from there.
+var shared bool
 
 func TestMain(m *testing.M) {
 	s, err := stack.Open()
@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	status := m.Run()
-	if converged {
+	if shared {
 		if out, err := command(context.Background(), s, "down"); err != nil {
 			fmt.Fprintln(os.Stderr, err, out)
 			status = 1
@@ -68,7 +68,7 @@ func TestMain(m *testing.M) {
 // empty lab when the test ends.
 func open(t testing.TB) *lab {
 	t.Helper()
-	converged = false
+	shared = false
 	return adopt(t)
 }
 
@@ -80,7 +80,7 @@ func adopt(t testing.TB) *lab {
 		t.Fatal(err)
 	}
 	l := &lab{TB: t, ctx: t.Context(), stack: s}
-	if !converged {
+	if !shared {
 		l.command("down")
 	}
 	l.command("start")
@@ -92,10 +92,10 @@ func adopt(t testing.TB) *lab {
 		l.ctx = context.Background() // the test's own has ended
 		if t.Failed() && os.Getenv("HYBRID_LAB_RETAIN") != "" {
 			t.Log("the lab is retained, as HYBRID_LAB_RETAIN says; `make down` removes it")
-			converged = false
+			shared = false
 			return
 		}
-		if converged = l.leaves && !t.Failed(); !converged {
+		if shared = l.leaves && !t.Failed(); !shared {
 			l.command("down")
 		}
 	})
@@ -141,10 +141,7 @@ func (l *lab) steps(t *testing.T, all []part) {
 }
 
 // leave is the last part of a test that leaves the lab to the next one.
-func (l *lab) leave() {
-	l.up()
-	l.leaves = true
-}
+func (l *lab) leave() { l.leaves = true }
 
 // command runs the lab's own command, built by make.
 func (l *lab) command(args ...string) string {

@@ -26,6 +26,7 @@ func TestMesh(t *testing.T) {
 		{name: "a cluster leaves", run: leaves, long: true},
 		{name: "a wrong password", run: wrongPassword, long: true},
 	})
+	l.leave()
 }
 
 // TestMeshForgets deletes a node's object while its machine lives, and cuts its

@@ -47,6 +47,7 @@ func TestPostgres(t *testing.T) {
 		{name: "the leader's cloud is powered off", run: leaderOff, long: true},
 		{name: "a replica moves", run: moveReplica, long: true},
 	})
+	l.leave()
 }
 
 // replication is what `hybrid postgres status --json` prints.

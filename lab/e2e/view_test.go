@@ -33,7 +33,7 @@ const (
 
 // TestView looks at the whole while parts of it fail: each part needs the one before.
 func TestView(t *testing.T) {
-	l := open(t)
+	l := adopt(t)
 	l.up()
 	var page *browser.Page
 	l.steps(t, []part{
@@ -46,6 +46,9 @@ func TestView(t *testing.T) {
 		{name: "a node not ready", run: func(l *lab) { viewNode(l, page) }, long: true},
 		{name: "a cluster destroyed", run: viewDestroyed, long: true},
 	})
+	if !long() {
+		l.leave()
+	}
 }
 
 // hybrid is a command that isn't started yet.
