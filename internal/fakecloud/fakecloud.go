@@ -153,12 +153,23 @@ func (c *Cloud) meta(namespace, name string, labels map[string]string) metav1.Ob
 func (c *Cloud) AddPod(x *Cluster, namespace, name, node string, labels map[string]string) {
 	x.Pods = append(x.Pods, &corev1.Pod{
 		ObjectMeta: c.meta(namespace, name, labels),
-		Spec:       corev1.PodSpec{NodeName: node},
+		Spec:       corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{Name: container(labels)}}},
 		Status: corev1.PodStatus{
 			Phase: corev1.PodRunning, PodIP: c.address(node, len(x.Pods)+1),
 			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
 		},
 	})
+}
+
+// container is the name of a pod's only one.
+func container(labels map[string]string) string {
+	switch {
+	case labels["name"] == "weave-net":
+		return "weave"
+	case labels["app"] == "psql-master" || labels["app"] == "psql-replica":
+		return "postgres"
+	}
+	return "main"
 }
 
 // share is the number of a node among all, and how many there are.

@@ -37,6 +37,10 @@ func (c *Cloud) serve(w http.ResponseWriter, r *http.Request) {
 		reply(w, map[string]string{"major": "1", "minor": "35", "gitVersion": "v1.35.4"})
 	case path == "api/v1/nodes" || path == "api/v1/pods":
 		c.objects(w, r, x, part)
+	case part == "log":
+		c.log(w, r)
+	case part == "exec" && r.URL.Query().Get("tty") == "true":
+		c.terminal(w, r, x)
 	case part == "exec":
 		c.exec(w, r, x, strings.Split(path, "/"))
 	default:

@@ -22,6 +22,7 @@ type access struct {
 	server string // empty if the kubeconfig is broken
 	// broken is what is wrong with the kubeconfig. Nothing below is there then.
 	broken  error
+	config  *rest.Config
 	client  kubernetes.Interface
 	dynamic dynamic.Interface
 	exec    func(ctx context.Context, p Pod, container string, argv ...string) ([]byte, error)
@@ -61,7 +62,7 @@ func open(kubeconfig *clientcmdapi.Config, name string) (*access, error) {
 	// outage wait for it until somebody finds that it is dead. Of HTTP/1.1's, a
 	// request that times out closes its own.
 	config.NextProtos = []string{"http/1.1"}
-	a := &access{server: config.Host}
+	a := &access{server: config.Host, config: config}
 	if a.client, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, err
 	}
@@ -76,20 +77,7 @@ func open(kubeconfig *clientcmdapi.Config, name string) (*access, error) {
 
 // execute runs a program in a container and returns what it prints.
 func execute(ctx context.Context, config *rest.Config, client rest.Interface, p Pod, container string, argv []string) ([]byte, error) {
-	url := client.Post().Resource("pods").Namespace(p.Namespace).Name(p.Name).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{Container: container, Command: argv, Stdout: true, Stderr: true}, scheme.ParameterCodec).URL()
-	// As kubectl does: WebSockets, and SPDY where something between can't pass them.
-	ws, err := remotecommand.NewWebSocketExecutor(config, "GET", url.String())
-	if err != nil {
-		return nil, err
-	}
-	spdy, err := remotecommand.NewSPDYExecutor(config, "POST", url)
-	if err != nil {
-		return nil, err
-	}
-	executor, err := remotecommand.NewFallbackExecutor(ws, spdy, func(err error) bool {
-		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
-	})
+	executor, err := newExecutor(config, client, p, &corev1.PodExecOptions{Container: container, Command: argv, Stdout: true, Stderr: true})
 	if err != nil {
 		return nil, err
 	}
@@ -102,4 +90,22 @@ func execute(ctx context.Context, config *rest.Config, client rest.Interface, p 
 		return nil, fmt.Errorf("pod %s/%s: %w: %s", p.Namespace, p.Name, err, strings.TrimSpace(stderr.String()))
 	}
 	return stdout.Bytes(), nil
+}
+
+// newExecutor prepares for running a program in a container, as kubectl does: over
+// WebSockets, and SPDY where something between can't pass them.
+func newExecutor(config *rest.Config, client rest.Interface, p Pod, options *corev1.PodExecOptions) (remotecommand.Executor, error) {
+	url := client.Post().Resource("pods").Namespace(p.Namespace).Name(p.Name).SubResource("exec").
+		VersionedParams(options, scheme.ParameterCodec).URL()
+	ws, err := remotecommand.NewWebSocketExecutor(config, "GET", url.String())
+	if err != nil {
+		return nil, err
+	}
+	spdy, err := remotecommand.NewSPDYExecutor(config, "POST", url)
+	if err != nil {
+		return nil, err
+	}
+	return remotecommand.NewFallbackExecutor(ws, spdy, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	})
 }

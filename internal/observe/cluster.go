@@ -130,6 +130,14 @@ func node(n *corev1.Node) Node {
 func pod(cluster string, p *corev1.Pod) Pod {
 	found := Pod{Namespace: p.Namespace, Name: p.Name, Address: p.Status.PodIP, cluster: cluster, node: p.Spec.NodeName}
 	found.State, found.OK = podState(p)
+	for _, c := range p.Spec.InitContainers {
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			found.Containers = append(found.Containers, c.Name)
+		}
+	}
+	for _, c := range p.Spec.Containers {
+		found.Containers = append(found.Containers, c.Name)
+	}
 	app := p.Labels["app"]
 	found.member = app == topology.Master || app == topology.Replica // whatever it is called, it may lead
 	found.etcd = p.Labels["name"] == etcdLabel

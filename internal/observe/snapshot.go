@@ -78,6 +78,8 @@ type Pod struct {
 	OK bool `json:"ok"`
 	// Role is Leader or Replica if it is a PostgreSQL server.
 	Role string `json:"role,omitempty"`
+	// Containers are the names of those that run all the time.
+	Containers []string `json:"containers,omitempty"`
 
 	cluster, node       string
 	weave, member, etcd bool

@@ -15,6 +15,14 @@ type About struct {
 	Lines []string `json:"lines"`
 	// Commands are for a shell, each with what it does.
 	Commands []Command `json:"commands"`
+	// Sessions are what can be run in a pod's containers, here in the page.
+	Sessions []Sessions `json:"sessions,omitempty"`
+}
+
+// Sessions are what can be run in a container.
+type Sessions struct {
+	Container string   `json:"container"`
+	Kinds     []string `json:"kinds"`
 }
 
 // Command is one to copy.
@@ -118,6 +126,9 @@ func tellPod(s *observe.Snapshot, c *observe.Cluster, n *observe.Node, p *observ
 		Command{"its log", in + " logs --all-containers --tail 50 " + pod},
 		Command{"a shell in it", in + " exec -it " + pod + " -- sh"},
 	)
+	for _, name := range p.Containers {
+		a.Sessions = append(a.Sessions, Sessions{name, kindsOf(p, name)})
+	}
 	return a
 }
 

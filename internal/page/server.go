@@ -31,6 +31,8 @@ const alive = 5 * time.Second
 type Server struct {
 	// Kubectl begins a command for a cluster, to be copied.
 	Kubectl func(cluster string) string
+	// Shell lets the page run programs in containers; nil if it may only look.
+	Shell *Shell
 
 	mu      sync.Mutex
 	now     *observe.Snapshot
@@ -79,7 +81,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 func (s *Server) Handler() http.Handler {
 	files := http.NewServeMux()
 	for path, name := range map[string]string{
-		"/{$}": "index.html", "/page.css": "page.css", "/picture.css": "picture.css", "/page.js": "page.js", "/icon.svg": "icon.svg",
+		"/{$}": "index.html", "/page.css": "page.css", "/picture.css": "picture.css", "/page.js": "page.js",
+		"/panes.js": "panes.js", "/panes.css": "panes.css", "/icon.svg": "icon.svg",
 	} {
 		files.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			http.ServeFileFS(w, r, web, "web/"+name)
@@ -87,6 +90,11 @@ func (s *Server) Handler() http.Handler {
 	}
 	files.HandleFunc("GET /events", s.events)
 	files.HandleFunc("GET /about", s.about)
+	var all http.Handler = files
+	if s.Shell != nil {
+		files.HandleFunc("GET /session", s.session)
+		all = s.Shell.guard(files)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !thisMachine(r.Host) {
 			http.Error(w, "this page is for this machine only", http.StatusForbidden)
@@ -98,7 +106,7 @@ func (s *Server) Handler() http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
-		files.ServeHTTP(w, r)
+		all.ServeHTTP(w, r)
 	})
 }
 
@@ -174,6 +182,9 @@ func (s *Server) about(w http.ResponseWriter, r *http.Request) {
 	var a *About
 	if now != nil {
 		a = Tell(now, s.Kubectl, r.URL.Query().Get("id"))
+	}
+	if a != nil && s.Shell == nil {
+		a.Sessions = nil
 	}
 	if a == nil {
 		http.Error(w, "there is no such thing any more", http.StatusNotFound)

@@ -32,7 +32,7 @@ type view struct {
 	address  string
 }
 
-func newView(t *testing.T, clusters, nodes int) *view {
+func newView(t *testing.T, clusters, nodes int, change ...func(*view)) *view {
 	t.Helper()
 	v := &view{cloud: fakecloud.New(t, clusters, nodes)}
 	path := filepath.Join(t.TempDir(), "kubeconfig")
@@ -53,6 +53,9 @@ func newView(t *testing.T, clusters, nodes int) *view {
 		t.Fatal(err)
 	}
 	v.address = "http://" + l.Addr().String() + "/"
+	for _, c := range change {
+		c(v)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- v.server.Serve(ctx, l) }()

@@ -39,6 +39,7 @@ func TestView(t *testing.T) {
 	l.steps(t, []part{
 		{name: "all healthy", run: allHealthy},
 		{name: "the page", run: func(l *lab) { page = viewPage(t, l); wholePage(l, page) }, long: true},
+		{name: "the seed's last step in the page", run: func(l *lab) { seedInThePage(t, l) }, long: true},
 		{name: "the picture", run: picture, long: true},
 		{name: "the README's lines", run: readmeLines, long: true},
 		{name: "a cluster cut off", run: func(l *lab) { viewCut(l, page) }, long: true},
@@ -127,9 +128,9 @@ func allHealthy(l *lab) {
 }
 
 // viewPage starts `hybrid view` and opens its page, until the whole test ends.
-func viewPage(t *testing.T, l *lab) *browser.Page {
+func viewPage(t *testing.T, l *lab, flags ...string) *browser.Page {
 	l.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(l.stack.Cache, "bin", "hybrid"), "view")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(l.stack.Cache, "bin", "hybrid"), append([]string{"view"}, flags...)...)
 	cmd.Dir, cmd.Env = l.stack.Project, l.stack.Env()
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -160,7 +161,7 @@ const pageHealthy = `document.getElementById("health").textContent === "✓ all 
 func wholePage(l *lab, page *browser.Page) {
 	page.Within(20*time.Second, pageHealthy)
 	for selector, n := range map[string]int{
-		".region": 3, ".node": 6, ".pod.master": 1, ".pod.replica": 6, ".stream.well": 6, "line.link.up": 15,
+		".region": 3, ".node": 6, ".pod.leader": 1, ".pod.replica": 6, ".stream.well": 6, "line.link.up": 15,
 	} {
 		if found := page.Count("#picture " + selector); found != n {
 			l.Errorf("the page has %d of %s, want %d", found, selector, n)

@@ -95,7 +95,7 @@ function command(text) {
 }
 
 async function tell(id, move) {
-  const answer = await fetch('/about?id=' + encodeURIComponent(id));
+  const answer = await fetch('about?id=' + encodeURIComponent(id));
   if (!answer.ok) { close(); return; }
   const what = await answer.json();
   const text = JSON.stringify(what);
@@ -107,6 +107,7 @@ async function tell(id, move) {
     about.dataset.text = text;
     about.querySelector('h2').textContent = what.title;
     about.querySelector('.lines').replaceChildren(...what.lines.map((l) => element('li', l)));
+    about.querySelector('.sessions').replaceChildren(...sessions(id, what.title, what.sessions || []));
     about.querySelector('.commands').replaceChildren(...what.commands.flatMap((c) => {
       const dd = element('dd', '');
       dd.append(command(c.text));
@@ -177,7 +178,7 @@ picture.addEventListener('keydown', (event) => {
 document.addEventListener('keydown', (event) => { if (event.key === 'Escape') close(); });
 $('close').addEventListener('click', close);
 
-const events = new EventSource('/events');
+const events = new EventSource('events');
 events.onopen = () => { // the server sends everything anew
   picture.replaceChildren();
   elements.clear();
