@@ -50,6 +50,7 @@ The exit status is 0 if all is healthy, 1 if anything isn't, and 2 if that can't
 			}
 			o.Timeout = max(leastTimeout, min(o.Timeout, answerIn-time.Since(start)))
 			screen := output == "text" && term.IsTerminal(int(os.Stdout.Fd()))
+			options.Changes = watch
 			options.Color = screen && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 			for {
 				s := o.Look(ctx)
@@ -80,7 +81,7 @@ The exit status is 0 if all is healthy, 1 if anything isn't, and 2 if that can't
 		},
 	}
 	t.flags(c.Flags())
-	c.Flags().BoolVarP(&watch, "watch", "w", false, "go on until interrupted")
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "go on until interrupted, and show what has changed in the last hour")
 	c.Flags().StringVarP(&output, "output", "o", "text", "text, json or yaml")
 	c.Flags().BoolVar(&options.All, "all", false, "show every line, however many there are")
 	c.Flags().BoolVar(&options.Mesh, "mesh", false, "show every peer of the mesh, and nothing else")

@@ -63,6 +63,7 @@ type Cluster struct {
 	Name, Cloud, Region string
 	Nodes               []*corev1.Node
 	Pods                []*corev1.Pod
+	Events              []corev1.Event // of nodes
 	// Silent clusters take connections and never answer.
 	Silent bool
 	// Refuse answers these with Forbidden: "pods", "nodes" or "exec".

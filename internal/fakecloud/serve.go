@@ -37,6 +37,10 @@ func (c *Cloud) serve(w http.ResponseWriter, r *http.Request) {
 		reply(w, map[string]string{"major": "1", "minor": "35", "gitVersion": "v1.35.4"})
 	case path == "api/v1/nodes" || path == "api/v1/pods":
 		c.objects(w, r, x, part)
+	case path == "api/v1/events":
+		c.Lock()
+		defer c.Unlock()
+		reply(w, corev1.EventList{TypeMeta: metav1.TypeMeta{Kind: "EventList", APIVersion: "v1"}, Items: x.Events})
 	case part == "log":
 		c.log(w, r)
 	case part == "exec" && r.URL.Query().Get("tty") == "true":

@@ -25,8 +25,9 @@ type Observer struct {
 
 	changed chan struct{} // has room for one
 
-	mu    sync.Mutex
-	facts facts
+	mu      sync.Mutex
+	facts   facts
+	history history
 }
 
 // facts are what the sources have said last. What they point to isn't changed.
@@ -48,6 +49,7 @@ type clusterFacts struct {
 	patroni *patroni
 	// patroniTurn says whose turn it is to be asked.
 	patroniTurn int
+	events      []Change // of its nodes
 }
 
 // peerReport is what a node's Weave Net says, or why it says nothing.
@@ -87,6 +89,7 @@ func (o *Observer) Look(ctx context.Context) *Snapshot {
 	for name := range o.clusters {
 		all.Go(func() {
 			o.readCluster(ctx, name)
+			all.Go(func() { o.readEvents(ctx, name) })
 			// What runs in the cluster is asked when its pods are known.
 			all.Go(func() { o.readMesh(ctx, name) })
 			all.Go(func() { o.readServers(ctx, name) })
@@ -99,11 +102,14 @@ func (o *Observer) Look(ctx context.Context) *Snapshot {
 	return o.Snapshot()
 }
 
-// Snapshot is the picture of what is known now.
+// Snapshot is the picture of what is known now, with what has changed from one to the next.
 func (o *Observer) Snapshot() *Snapshot {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return diagnose(time.Now(), o.stack, o.servers(), &o.facts)
+	s := diagnose(time.Now(), o.stack, o.servers(), &o.facts)
+	o.history.see(s)
+	s.Changes = o.history.told(s, &o.facts)
+	return s
 }
 
 // servers are the addresses of the APIs, by context.

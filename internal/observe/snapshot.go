@@ -18,6 +18,8 @@ type Snapshot struct {
 	Stack    string    `json:"stack,omitempty"`
 	Healthy  bool      `json:"healthy"`
 	Problems []Problem `json:"problems,omitempty"`
+	// Changes are those of the last hour, newest first.
+	Changes []Change `json:"changes,omitempty"`
 
 	Clusters   []Cluster  `json:"clusters"`
 	Mesh       Mesh       `json:"mesh"`

@@ -136,6 +136,7 @@ type message struct {
 	Summary  string            `json:"summary"`
 	Healthy  bool              `json:"healthy"`
 	Problems []observe.Problem `json:"problems"`
+	Changes  []observe.Change  `json:"changes"`
 	Scene    Change            `json:"scene"`
 }
 
@@ -158,7 +159,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	for {
 		now, scene, changed := s.latest()
 		if scene != shown {
-			text, err := json.Marshal(message{now.Time, now.Stack, Summary(now), now.Healthy, now.Problems, scene.From(shown)})
+			text, err := json.Marshal(message{now.Time, now.Stack, Summary(now), now.Healthy, now.Problems, now.Changes, scene.From(shown)})
 			if err != nil || !send("data: %s\n\n", text) {
 				return
 			}

@@ -3,6 +3,7 @@ package terminal
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"hybrid/internal/observe"
 )
@@ -205,6 +206,26 @@ func (o *screen) zone(z *observe.Zone) {
 		names = append(names, text)
 	}
 	o.title("ZONE", z.Domain+"  "+strings.Join(names, ", "))
+}
+
+// changes are the newest ones.
+func (o *screen) changes(all []observe.Change) {
+	if len(all) == 0 {
+		o.title("LAST HOUR", "no change")
+		return
+	}
+	o.title("LAST HOUR", count(len(all), "change"))
+	for i, c := range all {
+		if i == maxChanges && !o.All {
+			o.printf("  %s\n", o.paint(dim, fmt.Sprintf("… and %d older ones: hybrid status --watch --all", len(all)-i)))
+			break
+		}
+		text := c.Text
+		if c.Until != nil {
+			text += fmt.Sprintf(" (over at %s)", c.Until.Format(time.TimeOnly))
+		}
+		o.printf("  %s  %s\n", o.paint(dim, c.Time.Format(time.TimeOnly)), text)
+	}
 }
 
 func of(n, all int) string { return fmt.Sprintf("%d of %d", n, all) }

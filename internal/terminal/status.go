@@ -15,6 +15,8 @@ type Options struct {
 	Color bool
 	// All shows every line, however many there are.
 	All bool
+	// Changes shows what has changed in the last hour, too.
+	Changes bool
 	// Mesh shows the mesh alone, with every peer.
 	Mesh bool
 	// PostgreSQL shows the database alone.
@@ -25,6 +27,7 @@ type Options struct {
 const (
 	maxProblems = 8
 	maxRows     = 10
+	maxChanges  = 10
 )
 
 // screen is what is being written.
@@ -51,6 +54,9 @@ func Write(w io.Writer, s *observe.Snapshot, o Options) error {
 		out.federation(&s.Federation)
 		out.postgres(&s.PostgreSQL)
 		out.zone(&s.Zone)
+		if o.Changes {
+			out.changes(s.Changes)
+		}
 	}
 	_, err := io.WriteString(w, out.String())
 	return err

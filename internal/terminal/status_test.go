@@ -117,3 +117,31 @@ func TestUnits(t *testing.T) {
 		}
 	}
 }
+
+func TestChanges(t *testing.T) {
+	at := time.Date(2026, 11, 22, 11, 30, 0, 0, time.UTC)
+	until := at.Add(95 * time.Second)
+	s := &observe.Snapshot{Time: at, Changes: []observe.Change{
+		{Time: at, Text: "postgresql: psql-replica-x of frankfurt leads; before it was psql-master-0 of london"},
+		{Time: at, Until: &until, Text: "node london-2 of london is not ready: it is out of disk"},
+	}}
+	for range 20 {
+		s.Changes = append(s.Changes, observe.Change{Time: at.Add(-time.Minute), Text: "older"})
+	}
+	var b bytes.Buffer
+	if err := Write(&b, s, Options{Changes: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"LAST HOUR  22 changes\n", "  11:30:00  postgresql: psql-replica-x of frankfurt leads; before", "is out of disk (over at 11:31:35)\n",
+		"  11:29:00  older\n  … and 12 older ones: hybrid status --watch --all\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("found no %q in\n%s", want, b.String())
+		}
+	}
+	b.Reset()
+	if err := Write(&b, s, Options{}); err != nil || strings.Contains(b.String(), "LAST HOUR") {
+		t.Errorf("%v, want no changes in\n%s", err, b.String())
+	}
+}

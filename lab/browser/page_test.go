@@ -113,6 +113,19 @@ func TestLargePage(t *testing.T) {
 	}
 }
 
+// What has changed is told.
+func TestChanges(t *testing.T) {
+	v := newView(t, 3, 2)
+	p := Open(t, v.address)
+	p.Within(20*time.Second, updates+" >= 1")
+	p.Within(10*time.Second, "document.getElementById('changes').hidden")
+	v.cloud.Lock()
+	v.cloud.Cluster("london").Nodes[1].Status.Conditions[0].Status = corev1.ConditionFalse
+	v.cloud.Unlock()
+	v.show(t)
+	p.Within(10*time.Second, "!document.getElementById('changes').hidden && document.getElementById('changes').textContent.includes('node london-2 of london is not ready')")
+}
+
 // The page does without a mouse, and without anybody else.
 func TestKeyboard(t *testing.T) {
 	v := newView(t, 3, 2)

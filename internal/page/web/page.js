@@ -8,7 +8,7 @@ const elements = new Map(); // by ID
 let current = null;         // what the Tab key reaches in the picture
 let chosen = null;          // the ID of what is told about
 let latest = 0;             // when the server was heard of
-let problems = '';
+let problems = '', changes = '';
 
 function apply(scene) {
   const size = `0 0 ${scene.width} ${scene.height}`;
@@ -150,6 +150,15 @@ function show(message) {
       if (p.command) li.append(command(p.command));
       return li;
     }));
+  }
+  const changed = message.changes || [], news = JSON.stringify(changed);
+  if (news !== changes) {
+    changes = news;
+    $('changes').hidden = changed.length === 0;
+    $('changes').querySelector('summary').textContent = `${changed.length} change${changed.length === 1 ? '' : 's'} in the last hour`;
+    const clock = (t) => new Date(t).toLocaleTimeString();
+    $('changes').querySelector('ol').replaceChildren(...changed.map((c) =>
+      element('li', clock(c.time) + '  ' + c.text + (c.until ? ` (over at ${clock(c.until)})` : ''))));
   }
   latest = Date.now();
   // For the tests: how long this took, in milliseconds, and the how-manieth it was.
