@@ -1,8 +1,9 @@
 package federation
 
 import (
-	"maps"
 	"slices"
+
+	"hybrid/internal/objects"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apiextensions"
@@ -27,7 +28,7 @@ var karmadaLabels = pulumi.StringMap{"karmada.io/system": pulumi.String("true")}
 func (b *builder) object(resource, apiVersion, kind, name string, fields kubernetes.UntypedArgs, opts ...pulumi.ResourceOption) (*apiextensions.CustomResource, error) {
 	return apiextensions.NewCustomResource(b.ctx, b.named(resource), &apiextensions.CustomResourceArgs{
 		ApiVersion: pulumi.String(apiVersion), Kind: pulumi.String(kind),
-		Metadata:    metav1.ObjectMetaArgs{Name: pulumi.String(name), Annotations: takeOver},
+		Metadata:    metav1.ObjectMetaArgs{Name: pulumi.String(name), Annotations: objects.Adopt()},
 		OtherFields: fields,
 	}, b.inFederation(opts...)...)
 }
@@ -37,7 +38,7 @@ func (b *builder) objects() ([]pulumi.Resource, error) {
 	var all []pulumi.Resource
 	for _, name := range []string{systemNamespace, clusterNamespace} {
 		n, err := corev1.NewNamespace(b.ctx, b.named(name), &corev1.NamespaceArgs{
-			Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(name), Annotations: takeOver, Labels: karmadaLabels},
+			Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(name), Annotations: objects.Adopt(), Labels: karmadaLabels},
 		}, b.inFederation()...)
 		if err != nil {
 			return nil, err
@@ -77,13 +78,13 @@ func (b *builder) kinds() ([]pulumi.Resource, error) {
 				"webhook": pulumi.Map{
 					"clientConfig": pulumi.Map{
 						"url":      pulumi.String(webhookURL + "convert"),
-						"caBundle": bundle(b.pki.authority.cert),
+						"caBundle": bundle(b.pki.authority.Cert),
 					},
 					"conversionReviewVersions": pulumi.ToStringArray([]string{"v1"}),
 				},
 			}
 		}
-		annotations := maps.Clone(takeOver)
+		annotations := objects.Adopt()
 		for key, value := range d.Annotations {
 			annotations[key] = pulumi.String(value)
 		}
@@ -106,9 +107,7 @@ func (b *builder) kinds() ([]pulumi.Resource, error) {
 func (b *builder) registration(needs []pulumi.Resource) ([]pulumi.Resource, error) {
 	service, err := corev1.NewService(b.ctx, b.named("aggregated-alias"), &corev1.ServiceArgs{
 		Metadata: metav1.ObjectMetaArgs{
-			Name: pulumi.String(aggregatedName), Namespace: pulumi.String(systemNamespace), Annotations: pulumi.StringMap{
-				"pulumi.com/patchForce": pulumi.String("true"), "pulumi.com/skipAwait": pulumi.String("true"),
-			},
+			Name: pulumi.String(aggregatedName), Namespace: pulumi.String(systemNamespace), Annotations: objects.AdoptAndGo(),
 		},
 		Spec: corev1.ServiceSpecArgs{
 			Type: pulumi.String("ExternalName"), ExternalName: pulumi.String(aggregatedName + "." + Namespace + ".svc.cluster.local"),
@@ -121,7 +120,7 @@ func (b *builder) registration(needs []pulumi.Resource) ([]pulumi.Resource, erro
 		"spec": pulumi.Map{
 			"group": pulumi.String("cluster.karmada.io"), "version": pulumi.String("v1alpha1"),
 			"groupPriorityMinimum": pulumi.Int(2000), "versionPriority": pulumi.Int(10),
-			"caBundle": bundle(b.pki.authority.cert),
+			"caBundle": bundle(b.pki.authority.Cert),
 			"service": pulumi.Map{
 				"name": pulumi.String(aggregatedName), "namespace": pulumi.String(systemNamespace), "port": pulumi.Int(443),
 			},

@@ -1,6 +1,8 @@
 package federation
 
 import (
+	"hybrid/internal/objects"
+
 	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	rbacv1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/rbac/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -33,7 +35,7 @@ func (b *builder) roles() ([]pulumi.Resource, error) {
 		return rbacv1.SubjectArgs{ApiGroup: pulumi.String("rbac.authorization.k8s.io"), Kind: pulumi.String(kind), Name: pulumi.String(name)}
 	}
 	binding, err := rbacv1.NewClusterRoleBinding(b.ctx, b.named(proxyRole+"-binding"), &rbacv1.ClusterRoleBindingArgs{
-		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(proxyRole), Annotations: takeOver},
+		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(proxyRole), Annotations: objects.Adopt()},
 		RoleRef:  rbacv1.RoleRefArgs{ApiGroup: pulumi.String("rbac.authorization.k8s.io"), Kind: pulumi.String("ClusterRole"), Name: pulumi.String(proxyRole)},
 		// Members let the federation speak for these, and for nobody else: the
 		// programs, the token, and the group by which both may do what they do.
@@ -65,7 +67,7 @@ func (b *builder) roles() ([]pulumi.Resource, error) {
 
 func (b *builder) role(name string, labels pulumi.StringMap, rules rbacv1.PolicyRuleArray) (pulumi.Resource, error) {
 	return rbacv1.NewClusterRole(b.ctx, b.named(name), &rbacv1.ClusterRoleArgs{
-		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(name), Labels: labels, Annotations: takeOver}, Rules: rules,
+		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(name), Labels: labels, Annotations: objects.Adopt()}, Rules: rules,
 	}, b.inFederation()...)
 }
 

@@ -106,7 +106,7 @@ func (b *builder) call(name, path string, rule pulumi.Map) pulumi.Map {
 		"name":  pulumi.String(name + ".karmada.io"),
 		"rules": pulumi.Array{rule},
 		"clientConfig": pulumi.Map{
-			"url": pulumi.String(webhookURL + path), "caBundle": bundle(b.pki.authority.cert),
+			"url": pulumi.String(webhookURL + path), "caBundle": bundle(b.pki.authority.Cert),
 		},
 		// What isn't checked isn't taken.
 		"failurePolicy":           pulumi.String("Fail"),

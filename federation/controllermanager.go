@@ -29,10 +29,10 @@ func (b *builder) kubeControllerManager(needs []pulumi.Resource) (running, error
 			b.elects(),
 		},
 		secret: pulumi.StringMap{
-			"kubeconfig": b.inside, "ca.crt": b.pki.authority.cert,
+			"kubeconfig": b.inside, "ca.crt": b.pki.authority.Cert,
 			"accounts.key": pulumi.ToSecret(b.pki.accounts.PrivateKeyPem).(pulumi.StringOutput),
 		},
-		certificates: []pulumi.StringOutput{b.pki.authority.cert, b.pki.admin.cert, b.pki.accounts.PublicKeyPem},
+		certificates: []pulumi.StringOutput{b.pki.authority.Cert, b.pki.admin.Cert, b.pki.accounts.PublicKeyPem},
 		probes:       probes{scheme: "HTTPS", port: 10257, live: "/healthz", ready: "/healthz"},
 		waits:        []string{apiServerURL + "/readyz"},
 		alone:        true,

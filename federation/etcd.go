@@ -38,9 +38,9 @@ func (b *builder) etcd(needs []pulumi.Resource) (pulumi.Resource, error) {
 			"--cert-file=" + files + "/tls.crt", "--key-file=" + files + "/tls.key",
 		}, b.args.EtcdArgs...),
 		secret: pulumi.StringMap{
-			"ca.crt": b.pki.authority.cert, "tls.crt": b.pki.etcd.cert, "tls.key": b.pki.etcd.key,
+			"ca.crt": b.pki.authority.Cert, "tls.crt": b.pki.etcd.Cert, "tls.key": b.pki.etcd.Key,
 		},
-		certificates: []pulumi.StringOutput{b.pki.authority.cert, b.pki.etcd.cert},
+		certificates: []pulumi.StringOutput{b.pki.authority.Cert, b.pki.etcd.Cert},
 		probes:       probes{scheme: "HTTP", port: 2381, live: "/livez", ready: "/readyz"},
 		cpu:          "50m", memory: "100Mi",
 	}

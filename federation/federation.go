@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"hybrid/clouds"
+	"hybrid/internal/objects"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -156,19 +157,12 @@ func (b *builder) build() (err error) {
 // named names a resource of the federation.
 func (b *builder) named(suffix string) string { return b.name + "-" + suffix }
 
-// inHost are the options of each object in the host cluster: with a cluster that
-// goes away, or has gone, it needs no deletion of its own.
+// inHost are the options of each object in the host cluster.
 func (b *builder) inHost(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
-	return append([]pulumi.ResourceOption{
-		pulumi.Parent(b.Federation), pulumi.Provider(b.args.Host.Provider), pulumi.DeletedWith(b.args.Host.Identity),
-		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "5m", Update: "5m", Delete: "5m"}),
-	}, more...)
+	return objects.Options(b.Federation, b.args.Host.Provider, b.args.Host.Identity, more...)
 }
 
 // inFederation are the options of each object in the federation's API.
 func (b *builder) inFederation(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
-	return append([]pulumi.ResourceOption{
-		pulumi.Parent(b.Federation), pulumi.Provider(b.Provider), pulumi.DeletedWith(b.Identity),
-		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "5m", Update: "5m", Delete: "5m"}),
-	}, more...)
+	return objects.Options(b.Federation, b.Provider, b.Identity, more...)
 }

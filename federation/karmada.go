@@ -55,8 +55,8 @@ func (b *builder) scheduler(needs []pulumi.Resource) (running, error) {
 // karmadaController adds what Karmada's controllers have in common.
 func (b *builder) karmadaController(p part) part {
 	p.command = append(p.command, "--kubeconfig="+files+"/kubeconfig", b.elects())
-	p.secret = pulumi.StringMap{"kubeconfig": b.inside, "ca.crt": b.pki.authority.cert}
-	p.certificates = []pulumi.StringOutput{b.pki.authority.cert, b.pki.admin.cert}
+	p.secret = pulumi.StringMap{"kubeconfig": b.inside, "ca.crt": b.pki.authority.Cert}
+	p.certificates = []pulumi.StringOutput{b.pki.authority.Cert, b.pki.admin.Cert}
 	p.waits = []string{apiServerURL + "/readyz"}
 	p.alone = true
 	return p

@@ -4,47 +4,29 @@ import (
 	"fmt"
 
 	"hybrid/clouds"
+	"hybrid/internal/identity"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
-	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
 // identities makes what the control plane's parts know each other by: token,
 // certificates, kubeconfigs.
 func (b *builder) identities() (err error) {
-	if err := b.newToken(); err != nil {
+	if b.token, err = identity.Password(b.ctx, b.named("token"), b.args.Token, pulumi.Parent(b.Federation)); err != nil {
 		return err
 	}
 	if b.pki, err = b.newPKI(); err != nil {
 		return err
 	}
 	address := b.args.Host.ControlPlane().PublicAddress
-	b.admin = pulumi.ToSecret(pulumi.All(address, b.pki.authority.cert, b.token).ApplyT(func(v []any) (string, error) {
+	b.admin = pulumi.ToSecret(pulumi.All(address, b.pki.authority.Cert, b.token).ApplyT(func(v []any) (string, error) {
 		server := fmt.Sprintf("https://%s:%d", v[0], clouds.FederationPort)
 		return clouds.NewKubeconfig(Context, server, v[1].(string), clouds.Credentials{Token: v[2].(string)})
 	})).(pulumi.StringOutput)
-	b.inside = pulumi.ToSecret(pulumi.All(b.pki.authority.cert, b.pki.admin.cert, b.pki.admin.key).ApplyT(func(v []any) (string, error) {
+	b.inside = pulumi.ToSecret(pulumi.All(b.pki.authority.Cert, b.pki.admin.Cert, b.pki.admin.Key).ApplyT(func(v []any) (string, error) {
 		return clouds.NewKubeconfig(Namespace, apiServerURL, v[0].(string), clouds.Credentials{Certificate: v[1].(string), Key: v[2].(string)})
 	})).(pulumi.StringOutput)
-	return nil
-}
-
-// newToken takes the given token or makes one.
-func (b *builder) newToken() error {
-	if b.args.Token != nil {
-		b.token = pulumi.ToSecret(b.args.Token).(pulumi.StringOutput)
-		return nil
-	}
-	// Letters and digits only, 190 bits of them: it is in a file of commas and
-	// quotes.
-	generated, err := random.NewRandomPassword(b.ctx, b.named("token"), &random.RandomPasswordArgs{
-		Length: pulumi.Int(32), Special: pulumi.Bool(false),
-	}, pulumi.Parent(b.Federation))
-	if err != nil {
-		return err
-	}
-	b.token = pulumi.ToSecret(generated.Result).(pulumi.StringOutput)
 	return nil
 }
 
@@ -54,7 +36,7 @@ func (b *builder) connect(api running) error {
 	host := b.args.Host
 	s, err := b.script("reachable", "10m", pulumi.StringMap{
 		"ADMIN": b.admin,
-		// Looked at again when the API server is made anew.
+		// Looked at again when the API server is created again.
 		"GENERATION": api.generation,
 	})
 	if err != nil {

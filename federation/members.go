@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hybrid/clouds"
+	"hybrid/internal/objects"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
@@ -69,10 +70,7 @@ func (j *joining) named(suffix string) string { return j.cluster.Name + "-federa
 
 // inCluster are the options of each object in the member.
 func (j *joining) inCluster(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
-	return append([]pulumi.ResourceOption{
-		pulumi.Parent(j.Federation), pulumi.Provider(j.cluster.Provider), pulumi.DeletedWith(j.cluster.Identity),
-		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "5m", Update: "5m", Delete: "5m"}),
-	}, more...)
+	return objects.Options(j.Federation, j.cluster.Provider, j.cluster.Identity, more...)
 }
 
 // accounts are by which the federation uses the member: one that may do everything,
@@ -80,7 +78,7 @@ func (j *joining) inCluster(more ...pulumi.ResourceOption) []pulumi.ResourceOpti
 func (j *joining) accounts() (pulumi.StringOutput, error) {
 	none := pulumi.StringOutput{}
 	namespace, err := corev1.NewNamespace(j.ctx, j.named("namespace"), &corev1.NamespaceArgs{
-		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(clusterNamespace), Labels: karmadaLabels, Annotations: takeOver},
+		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(clusterNamespace), Labels: karmadaLabels, Annotations: objects.Adopt()},
 	}, j.inCluster()...)
 	if err != nil {
 		return none, err
@@ -121,16 +119,16 @@ func (j *joining) account() string { return "karmada-" + j.cluster.Name }
 // newAccount makes a service account, and a Secret that is filled with its token.
 func (j *joining) newAccount(name string, namespace pulumi.Resource) (*corev1.Secret, error) {
 	meta := metav1.ObjectMetaArgs{
-		Name: pulumi.String(name), Namespace: pulumi.String(clusterNamespace), Labels: karmadaLabels, Annotations: takeOver,
+		Name: pulumi.String(name), Namespace: pulumi.String(clusterNamespace), Labels: karmadaLabels, Annotations: objects.Adopt(),
 	}
 	account, err := corev1.NewServiceAccount(j.ctx, j.named(name), &corev1.ServiceAccountArgs{Metadata: meta},
 		j.inCluster(pulumi.DependsOn([]pulumi.Resource{namespace}))...)
 	if err != nil {
 		return nil, err
 	}
-	meta.Annotations = pulumi.StringMap{
-		"pulumi.com/patchForce": pulumi.String("true"), "kubernetes.io/service-account.name": pulumi.String(name),
-	}
+	annotations := objects.Adopt()
+	annotations["kubernetes.io/service-account.name"] = pulumi.String(name)
+	meta.Annotations = annotations
 	return corev1.NewSecret(j.ctx, j.named(name+"-token"), &corev1.SecretArgs{
 		Metadata: meta, Type: pulumi.String("kubernetes.io/service-account-token"),
 	}, j.inCluster(pulumi.DependsOn([]pulumi.Resource{account}))...)
@@ -140,7 +138,7 @@ func (j *joining) newAccount(name string, namespace pulumi.Resource) (*corev1.Se
 // anything.
 func (j *joining) rights(namespace pulumi.Resource) ([]pulumi.Resource, error) {
 	name := "karmada-controller-manager:" + j.account()
-	meta := metav1.ObjectMetaArgs{Name: pulumi.String(name), Labels: karmadaLabels, Annotations: takeOver}
+	meta := metav1.ObjectMetaArgs{Name: pulumi.String(name), Labels: karmadaLabels, Annotations: objects.Adopt()}
 	all := []string{"*"}
 	role, err := rbacv1.NewClusterRole(j.ctx, j.named("role"), &rbacv1.ClusterRoleArgs{Metadata: meta, Rules: rbacv1.PolicyRuleArray{
 		rule("*", all, "*"),
@@ -192,7 +190,7 @@ func (j *joining) keep(printed pulumi.StringOutput) ([]pulumi.Resource, error) {
 	} {
 		made, err := corev1.NewSecret(j.ctx, j.builder.named("credentials-"+s.name), &corev1.SecretArgs{
 			Metadata: metav1.ObjectMetaArgs{
-				Name: pulumi.String(s.name), Namespace: pulumi.String(clusterNamespace), Labels: karmadaLabels, Annotations: takeOver,
+				Name: pulumi.String(s.name), Namespace: pulumi.String(clusterNamespace), Labels: karmadaLabels, Annotations: objects.Adopt(),
 			},
 			Data: s.data,
 		}, j.inFederation(pulumi.DependsOn([]pulumi.Resource{j.Ready}))...)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hybrid/clouds"
+	"hybrid/internal/objects"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apiextensions"
@@ -61,15 +62,12 @@ type running struct {
 	generation pulumi.StringOutput
 }
 
-// takeOver lets Pulumi create what is there already: see package mesh.
-var takeOver = pulumi.StringMap{"pulumi.com/patchForce": pulumi.String("true")}
-
 func labels(name string) pulumi.StringMap { return pulumi.StringMap{"app": pulumi.String(name)} }
 
 // metadata is that of an object of the control plane, in the host cluster.
 func metadata(name string) metav1.ObjectMetaArgs {
 	return metav1.ObjectMetaArgs{
-		Name: pulumi.String(name), Namespace: pulumi.String(Namespace), Labels: labels(name), Annotations: takeOver,
+		Name: pulumi.String(name), Namespace: pulumi.String(Namespace), Labels: labels(name), Annotations: objects.Adopt(),
 	}
 }
 
@@ -84,7 +82,7 @@ func (b *builder) secret(p part, needs []pulumi.Resource) (*corev1.Secret, error
 // its pods, so that their names are.
 func (b *builder) service(name string, spec corev1.ServiceSpecArgs, needs []pulumi.Resource) (pulumi.Resource, error) {
 	meta := metadata(name)
-	meta.Annotations = pulumi.StringMap{"pulumi.com/patchForce": pulumi.String("true"), "pulumi.com/skipAwait": pulumi.String("true")}
+	meta.Annotations = objects.AdoptAndGo()
 	spec.Selector = labels(name)
 	return corev1.NewService(b.ctx, b.named(name+"-service"), &corev1.ServiceArgs{Metadata: meta, Spec: spec}, b.inHost(pulumi.DependsOn(needs))...)
 }
@@ -99,7 +97,7 @@ func (b *builder) run(p part, needs []pulumi.Resource) (running, error) {
 	annotations := p.podAnnotations()
 	if p.versioned {
 		// A hash of what is secret could be used to guess it.
-		annotations["hybrid/secret-version"] = version(secret.Metadata.ResourceVersion())
+		annotations["hybrid/secret-version"] = objects.Version(secret.Metadata.ResourceVersion())
 	}
 	elects := b.args.Replicas > 1
 	strategy := v1.DeploymentStrategyArgs{Type: pulumi.String("RollingUpdate"), RollingUpdate: v1.RollingUpdateDeploymentArgs{
@@ -143,15 +141,6 @@ func generation(n pulumi.IntPtrOutput) pulumi.StringOutput {
 			return ""
 		}
 		return fmt.Sprint(*n)
-	}).(pulumi.StringOutput)
-}
-
-func version(v pulumi.StringPtrOutput) pulumi.StringOutput {
-	return v.ApplyT(func(v *string) string {
-		if v == nil {
-			return ""
-		}
-		return *v
 	}).(pulumi.StringOutput)
 }
 
@@ -286,6 +275,6 @@ func (b *builder) budget(name string, needs []pulumi.Resource) error {
 // namespace is the control plane's.
 func (b *builder) namespace() (pulumi.Resource, error) {
 	return corev1.NewNamespace(b.ctx, b.named("namespace"), &corev1.NamespaceArgs{
-		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(Namespace), Annotations: takeOver},
+		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(Namespace), Annotations: objects.Adopt()},
 	}, b.inHost()...)
 }

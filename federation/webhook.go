@@ -25,9 +25,9 @@ func (b *builder) webhook(needs []pulumi.Resource) (running, error) {
 			"--cert-dir=" + files, // tls.crt and tls.key
 		},
 		secret: pulumi.StringMap{
-			"kubeconfig": b.inside, "ca.crt": b.pki.authority.cert, "tls.crt": b.pki.webhook.cert, "tls.key": b.pki.webhook.key,
+			"kubeconfig": b.inside, "ca.crt": b.pki.authority.Cert, "tls.crt": b.pki.webhook.Cert, "tls.key": b.pki.webhook.Key,
 		},
-		certificates: []pulumi.StringOutput{b.pki.authority.cert, b.pki.webhook.cert, b.pki.admin.cert},
+		certificates: []pulumi.StringOutput{b.pki.authority.Cert, b.pki.webhook.Cert, b.pki.admin.Cert},
 		probes:       probes{scheme: "HTTPS", port: webhookPort, live: "/readyz/", ready: "/readyz/"},
 		waits:        []string{apiServerURL + "/readyz"},
 		cpu:          "20m", memory: "60Mi",

@@ -7,9 +7,10 @@ import (
 	"slices"
 
 	"hybrid/clouds"
+	"hybrid/internal/identity"
+	"hybrid/internal/objects"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
-	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
@@ -61,7 +62,8 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 }
 
 func (m *Mesh) build(ctx *pulumi.Context, name string, args *Args) error {
-	if err := m.password(ctx, name, args.Password); err != nil {
+	var err error
+	if m.Password, err = identity.Password(ctx, name+"-password", args.Password, pulumi.Parent(m)); err != nil {
 		return err
 	}
 	host, err := m.member(ctx, args, args.Host, nil)
@@ -89,24 +91,6 @@ func (m *Mesh) build(ctx *pulumi.Context, name string, args *Args) error {
 			return fmt.Errorf("cluster %q: %w", x.cluster.Name, err)
 		}
 	}
-	return nil
-}
-
-// password takes the given password or makes one.
-func (m *Mesh) password(ctx *pulumi.Context, name string, given pulumi.StringInput) error {
-	if given != nil {
-		m.Password = pulumi.ToSecret(given).(pulumi.StringOutput)
-		return nil
-	}
-	// Letters and digits only, 190 bits of them: it passes through a shell's
-	// environment.
-	generated, err := random.NewRandomPassword(ctx, name+"-password", &random.RandomPasswordArgs{
-		Length: pulumi.Int(32), Special: pulumi.Bool(false),
-	}, pulumi.Parent(m))
-	if err != nil {
-		return err
-	}
-	m.Password = pulumi.ToSecret(generated.Result).(pulumi.StringOutput)
 	return nil
 }
 
@@ -148,11 +132,7 @@ func (x *member) host() bool { return x.cluster == x.args.Host }
 // named names a resource of the cluster.
 func (x *member) named(suffix string) string { return x.cluster.Name + "-" + suffix }
 
-// inCluster are the options of each object in the cluster: with a cluster that
-// goes away, or has gone, it needs no deletion of its own.
+// inCluster are the options of each object in the cluster.
 func (x *member) inCluster(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
-	return append([]pulumi.ResourceOption{
-		pulumi.Parent(x.mesh), pulumi.Provider(x.cluster.Provider), pulumi.DeletedWith(x.cluster.Identity),
-		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "5m", Update: "5m", Delete: "5m"}),
-	}, more...)
+	return objects.Options(x.mesh, x.cluster.Provider, x.cluster.Identity, more...)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hybrid/clouds"
+	"hybrid/internal/objects"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
@@ -33,13 +34,8 @@ const (
 
 var labels = pulumi.StringMap{"name": pulumi.String(Name)}
 
-// takeOver lets Pulumi create what is there already: objects of a cluster that had been
-// declared lost, and is there after all.
-// See https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/.
-var takeOver = pulumi.StringMap{"pulumi.com/patchForce": pulumi.String("true")}
-
 func metadata(name string) metav1.ObjectMetaArgs {
-	return metav1.ObjectMetaArgs{Name: pulumi.String(name), Namespace: pulumi.String(Namespace), Labels: labels, Annotations: takeOver}
+	return metav1.ObjectMetaArgs{Name: pulumi.String(name), Namespace: pulumi.String(Namespace), Labels: labels, Annotations: objects.Adopt()}
 }
 
 // objects are what the DaemonSet needs: rights, password, settings.
@@ -54,20 +50,11 @@ func (x *member) objects() ([]pulumi.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.secretVersion = version(secret.Metadata.ResourceVersion())
+	x.secretVersion = objects.Version(secret.Metadata.ResourceVersion())
 	settings, err := v1.NewConfigMap(x.ctx, x.named(settingsName), &v1.ConfigMapArgs{
 		Metadata: metadata(settingsName), Data: x.settings(),
 	}, x.inCluster()...)
 	return append(all, secret, settings), err
-}
-
-func version(v pulumi.StringPtrOutput) pulumi.StringOutput {
-	return v.ApplyT(func(v *string) string {
-		if v == nil {
-			return ""
-		}
-		return *v
-	}).(pulumi.StringOutput)
 }
 
 // settings are apart from the DaemonSet because they follow the number of nodes: a
@@ -109,7 +96,7 @@ func (x *member) access() ([]pulumi.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	clusterWide := metav1.ObjectMetaArgs{Name: pulumi.String(Name), Labels: labels, Annotations: takeOver}
+	clusterWide := metav1.ObjectMetaArgs{Name: pulumi.String(Name), Labels: labels, Annotations: objects.Adopt()}
 	clusterRole, err := rbacv1.NewClusterRole(x.ctx, x.named(Name), &rbacv1.ClusterRoleArgs{
 		Metadata: clusterWide,
 		Rules: rbacv1.PolicyRuleArray{

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"hybrid/internal/objects"
 	"hybrid/workloads/topology"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
@@ -11,14 +12,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// annotations are on every object. The first lets Pulumi create what is there
-// already, see mesh/objects.go. The second keeps it from waiting for pods and
-// endpoints: those are in other clusters, and what the federation's API says of
-// them comes late and in part. The last resource waits for what counts.
-var annotations = pulumi.StringMap{
-	"pulumi.com/patchForce": pulumi.String("true"),
-	"pulumi.com/skipAwait":  pulumi.String("true"),
-}
+// annotations are on every object. Pulumi doesn't wait for pods and endpoints: those are
+// in other clusters, and what the federation's API says of them comes late and in part.
+// The last resource waits for what counts.
+var annotations = objects.AdoptAndGo()
 
 func metadata(name string) metav1.ObjectMetaArgs {
 	return metav1.ObjectMetaArgs{

@@ -6,10 +6,11 @@ import (
 	"net/netip"
 
 	"hybrid/clouds"
+	"hybrid/internal/identity"
+	"hybrid/internal/objects"
 	"hybrid/workloads/topology"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
-	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
@@ -112,7 +113,7 @@ func (b *builder) build() (err error) {
 		Master: b.args.Master, Placement: b.args.Placement, Durability: b.args.Durability,
 		Etcd: topology.EtcdClusters(b.args.Master, b.args.Host, b.args.Placement, b.names()),
 	}
-	if b.Password, err = b.password(); err != nil {
+	if b.Password, err = identity.Password(b.ctx, b.named("password"), b.args.PostgresPassword, pulumi.Parent(b)); err != nil {
 		return err
 	}
 	for _, step := range []func() error{b.keep, b.certificates, b.settings, b.etcd, b.members, b.proxies, b.up} {
@@ -121,21 +122,6 @@ func (b *builder) build() (err error) {
 		}
 	}
 	return nil
-}
-
-// password takes the given password or makes one: letters and digits only, 190 bits
-// of them.
-func (b *builder) password() (pulumi.StringOutput, error) {
-	if b.args.PostgresPassword != nil {
-		return pulumi.ToSecret(b.args.PostgresPassword).(pulumi.StringOutput), nil
-	}
-	generated, err := random.NewRandomPassword(b.ctx, b.named("password"), &random.RandomPasswordArgs{
-		Length: pulumi.Int(32), Special: pulumi.Bool(false),
-	}, pulumi.Parent(b))
-	if err != nil {
-		return pulumi.StringOutput{}, err
-	}
-	return pulumi.ToSecret(generated.Result).(pulumi.StringOutput), nil
 }
 
 func (b *builder) named(suffix string) string { return b.name + "-" + suffix }
@@ -167,8 +153,5 @@ func (b *builder) federated(more ...pulumi.ResourceOption) []pulumi.ResourceOpti
 			needs = append(needs, m)
 		}
 	}
-	return append([]pulumi.ResourceOption{
-		pulumi.Parent(b), pulumi.Provider(b.args.Provider), pulumi.DeletedWith(b.args.Identity), pulumi.DependsOn(needs),
-		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "5m", Update: "5m", Delete: "5m"}),
-	}, more...)
+	return objects.Options(b, b.args.Provider, b.args.Identity, append(more, pulumi.DependsOn(needs))...)
 }
