@@ -37,6 +37,8 @@ func (c *Cloud) serve(w http.ResponseWriter, r *http.Request) {
 		reply(w, map[string]string{"major": "1", "minor": "35", "gitVersion": "v1.35.4"})
 	case path == "api/v1/nodes" || path == "api/v1/pods":
 		c.objects(w, r, x, part)
+	case path == "api/v1/services" || path == "apis/discovery.k8s.io/v1/endpointslices":
+		c.services(w, x, part)
 	case path == "api/v1/events":
 		c.Lock()
 		defer c.Unlock()

@@ -36,6 +36,7 @@ func diagnose(now time.Time, stack *Stack, servers map[string]string, f *facts) 
 	p.postgres()
 	p.pods()
 	p.zone()
+	p.services()
 	p.to.Healthy = len(p.to.Problems) == 0
 	return p.to
 }

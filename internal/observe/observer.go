@@ -50,6 +50,7 @@ type clusterFacts struct {
 	// patroniTurn says whose turn it is to be asked.
 	patroniTurn int
 	events      []Change // of its nodes
+	services    *serviceFacts
 }
 
 // peerReport is what a node's Weave Net says, or why it says nothing.
@@ -90,6 +91,7 @@ func (o *Observer) Look(ctx context.Context) *Snapshot {
 		all.Go(func() {
 			o.readCluster(ctx, name)
 			all.Go(func() { o.readEvents(ctx, name) })
+			all.Go(func() { o.readServices(ctx, name) })
 			// What runs in the cluster is asked when its pods are known.
 			all.Go(func() { o.readMesh(ctx, name) })
 			all.Go(func() { o.readServers(ctx, name) })

@@ -26,6 +26,7 @@ type Snapshot struct {
 	Federation Federation `json:"federation"`
 	PostgreSQL PostgreSQL `json:"postgresql"`
 	Zone       Zone       `json:"zone"`
+	Services   []Service  `json:"services,omitempty"`
 }
 
 // Problem is something that isn't as it should be.

@@ -17,8 +17,11 @@ var layers = []string{"regions", "links", "titles", "nodes", "streams", "pods", 
 const fewClusters = 8
 
 // Draw makes the picture of a snapshot.
-func Draw(s *observe.Snapshot) *Scene {
-	d := &drawing{plan: arrange(s), s: s}
+func Draw(s *observe.Snapshot) *Scene { return draw(s, false) }
+
+// draw makes it; a narrow one for a phone.
+func draw(s *observe.Snapshot, narrow bool) *Scene {
+	d := &drawing{plan: arrange(s, narrow), s: s}
 	d.Width, d.Height = d.plan.width, d.plan.height
 	for _, layer := range layers {
 		d.add("", layer, "g", "")

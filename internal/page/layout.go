@@ -37,6 +37,7 @@ func (b box) center() (int, int) { return b.x + b.w/2, b.y + b.h/2 }
 // plan is where everything is.
 type plan struct {
 	small         bool
+	narrow        bool // for a phone: everything below each other
 	width, height int
 	regions       map[string]box // by cluster
 	nodes         map[string]box // by node
@@ -50,8 +51,8 @@ func podID(cluster string, p observe.Pod) string {
 
 // arrange finds places: clusters in a grid that is nearly square, so that lines
 // between them are short, the last row in the middle.
-func arrange(s *observe.Snapshot) *plan {
-	p := &plan{regions: map[string]box{}, nodes: map[string]box{}, pods: map[string]box{}}
+func arrange(s *observe.Snapshot, narrow bool) *plan {
+	p := &plan{narrow: narrow, regions: map[string]box{}, nodes: map[string]box{}, pods: map[string]box{}}
 	nodes := 0
 	for _, c := range s.Clusters {
 		nodes += len(c.Nodes)
@@ -59,6 +60,9 @@ func arrange(s *observe.Snapshot) *plan {
 	p.small = nodes > fewNodes
 	columns := int(math.Ceil(math.Sqrt(float64(len(s.Clusters)))))
 	gapX, gapY := 150, 110
+	if p.narrow {
+		columns, gapY = 1, 60
+	}
 	if p.small {
 		gapX, gapY = 36, 36
 	}
@@ -89,6 +93,9 @@ func arrange(s *observe.Snapshot) *plan {
 func (p *plan) perRow(nodes int) int {
 	if p.small {
 		return min(max(nodes, 4), 5)
+	}
+	if p.narrow {
+		return 1
 	}
 	return min(max(nodes, 1), 2)
 }

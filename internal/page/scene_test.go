@@ -134,15 +134,21 @@ func TestDraw(t *testing.T) {
 // Nothing is outside, and boxes of one kind don't overlap.
 func TestLayout(t *testing.T) {
 	for _, size := range [][2]int{{1, 1}, {2, 3}, {3, 2}, {5, 2}, {4, 4}, {30, 10}, {7, 1}} {
-		p := arrange(look(t, size[0], size[1], nil))
-		for kind, boxes := range map[string]map[string]box{"region": p.regions, "node": p.nodes, "pod": p.pods} {
-			for name, a := range boxes {
-				if a.x < 0 || a.y < 0 || a.x+a.w > p.width || a.y+a.h > p.height {
-					t.Errorf("%v: %s %s at %v is outside of %d×%d", size, kind, name, a, p.width, p.height)
-				}
-				for other, b := range boxes {
-					if name < other && a.x < b.x+b.w && b.x < a.x+a.w && a.y < b.y+b.h && b.y < a.y+a.h {
-						t.Errorf("%v: %ss %s at %v and %s at %v overlap", size, kind, name, a, other, b)
+		s := look(t, size[0], size[1], nil)
+		for _, narrow := range []bool{false, true} {
+			p := arrange(s, narrow)
+			if narrow && p.width > 372 {
+				t.Errorf("%v: %d wide is too much for a phone", size, p.width)
+			}
+			for kind, boxes := range map[string]map[string]box{"region": p.regions, "node": p.nodes, "pod": p.pods} {
+				for name, a := range boxes {
+					if a.x < 0 || a.y < 0 || a.x+a.w > p.width || a.y+a.h > p.height {
+						t.Errorf("%v: %s %s at %v is outside of %d×%d", size, kind, name, a, p.width, p.height)
+					}
+					for other, b := range boxes {
+						if name < other && a.x < b.x+b.w && b.x < a.x+a.w && a.y < b.y+b.h && b.y < a.y+a.h {
+							t.Errorf("%v: %ss %s at %v and %s at %v overlap", size, kind, name, a, other, b)
+						}
 					}
 				}
 			}

@@ -138,6 +138,8 @@ type message struct {
 	Problems []observe.Problem `json:"problems"`
 	Changes  []observe.Change  `json:"changes"`
 	Scene    Change            `json:"scene"`
+	// Services are there when they aren't those of the message before.
+	Services *[]service `json:"services,omitempty"`
 }
 
 // events sends a page the whole picture, and from then on what changes.
@@ -145,7 +147,10 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
+	narrow := r.URL.Query().Has("narrow")
 	var shown *Scene
+	var drawn *observe.Snapshot // what shown is of
+	var told string             // the services
 	send := func(format string, a ...any) bool {
 		_ = out.SetWriteDeadline(time.Now().Add(10 * time.Second))
 		if _, err := fmt.Fprintf(w, format, a...); err != nil {
@@ -158,12 +163,23 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	}
 	for {
 		now, scene, changed := s.latest()
-		if scene != shown {
-			text, err := json.Marshal(message{now.Time, now.Stack, Summary(now), now.Healthy, now.Problems, now.Changes, scene.From(shown)})
+		if now != drawn {
+			if narrow {
+				scene = draw(now, true)
+			}
+			m := message{
+				Time: now.Time, Stack: now.Stack, Summary: Summary(now), Healthy: now.Healthy,
+				Problems: now.Problems, Changes: now.Changes, Scene: scene.From(shown),
+			}
+			all := services(now)
+			if text := fmt.Sprint(all); text != told {
+				told, m.Services = text, &all
+			}
+			text, err := json.Marshal(m)
 			if err != nil || !send("data: %s\n\n", text) {
 				return
 			}
-			shown = scene
+			drawn, shown = now, scene
 		}
 		select {
 		case <-changed:

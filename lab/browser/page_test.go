@@ -126,6 +126,55 @@ func TestChanges(t *testing.T) {
 	p.Within(10*time.Second, "!document.getElementById('changes').hidden && document.getElementById('changes').textContent.includes('node london-2 of london is not ready')")
 }
 
+// A name's pods are lit in all clouds, also where a pod isn't drawn and its node stands for
+// it, and after updates; namespaces can be told apart.
+func TestServices(t *testing.T) {
+	const pick = `document.querySelector('#services button[title=%q]').click()`
+	for _, c := range []struct{ clusters, nodes, lit int }{{3, 2, 6}, {30, 10, 6}} {
+		v := newView(t, c.clusters, c.nodes)
+		p := Open(t, v.address)
+		p.Within(20*time.Second, "!document.getElementById('services').hidden")
+		p.Text(fmt.Sprintf(pick, "default/psql-replica"))
+		lit := fmt.Sprintf("document.querySelectorAll('#picture .pod.lit').length === %d", c.lit)
+		p.Within(10*time.Second, lit)
+		p.Within(10*time.Second, "document.getElementById('path').textContent.includes('psql-replica-bkx0 of ')")
+		v.show(t)
+		p.Within(10*time.Second, updates+" >= 2 && "+lit)
+		p.Text(fmt.Sprintf(pick, "kube-system/kube-dns"))
+		if c.clusters > 3 { // no such pod is drawn
+			p.Within(10*time.Second, "document.querySelectorAll('#picture .node.lit').length > 200")
+		}
+		p.Text(fmt.Sprintf(pick, "kube-system/kube-dns"))
+		p.Text(`(() => { const n = document.getElementById("namespace"); n.value = "default"; n.dispatchEvent(new Event("change")); })()`)
+		p.Within(10*time.Second, "document.querySelectorAll('#services button').length === 1 && document.querySelectorAll('#picture .pod.replica.faint').length === 0")
+		if c.clusters == 3 {
+			p.Within(10*time.Second, "document.querySelectorAll('#picture .pod.faint').length > 10")
+		}
+	}
+}
+
+// On a phone, and on a wall, the letters can be read and nothing sticks out.
+func TestWidths(t *testing.T) {
+	for _, size := range [][2]int{{3, 2}, {30, 10}} {
+		v := newView(t, size[0], size[1])
+		p := Open(t, v.address)
+		for _, width := range []int64{360, 1400, 3840} {
+			p.Do(chromedp.EmulateViewport(width, 900), chromedp.Reload())
+			p.Within(20*time.Second, updates+" >= 1")
+			letters, err := strconv.ParseFloat(p.Text(`parseFloat(getComputedStyle(document.querySelector("#picture .name")).fontSize) * document.getElementById("picture").getBoundingClientRect().width / document.getElementById("picture").viewBox.baseVal.width`), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if letters < 10 {
+				t.Errorf("%v at %d: a cluster's name is %.1f pixels high", size, width, letters)
+			}
+			if out := p.Text("document.documentElement.scrollWidth - document.documentElement.clientWidth"); out != "0" {
+				t.Errorf("%v at %d: the page sticks out by %s pixels", size, width, out)
+			}
+		}
+	}
+}
+
 // The page does without a mouse, and without anybody else.
 func TestKeyboard(t *testing.T) {
 	v := newView(t, 3, 2)

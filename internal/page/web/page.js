@@ -160,6 +160,10 @@ function show(message) {
     $('changes').querySelector('ol').replaceChildren(...changed.map((c) =>
       element('li', clock(c.time) + '  ' + c.text + (c.until ? ` (over at ${clock(c.until)})` : ''))));
   }
+  if (message.services) {
+    names = message.services;
+    showServices();
+  } else if (lit || $('namespace').value) light();
   latest = Date.now();
   // For the tests: how long this took, in milliseconds, and the how-manieth it was.
   const root = document.documentElement.dataset;
@@ -187,14 +191,75 @@ picture.addEventListener('keydown', (event) => {
 document.addEventListener('keydown', (event) => { if (event.key === 'Escape') close(); });
 $('close').addEventListener('click', close);
 
-const events = new EventSource('events');
-events.onopen = () => { // the server sends everything anew
-  picture.replaceChildren();
-  elements.clear();
-  current = null;
-};
-events.onmessage = (event) => show(JSON.parse(event.data));
-events.onerror = () => {
-  $('health').textContent = '✗ the command that shows this page does not answer';
-  $('health').className = 'bad';
-};
+// What a name leads to is lit, in all clouds, and the rest is faint.
+let names = [], lit = null;
+
+function showServices() {
+  const chosen = $('namespace').value;
+  const spaces = [...new Set(names.map((s) => s.namespace))].sort();
+  $('services').hidden = names.length === 0;
+  $('namespace').replaceChildren(...['', ...spaces].map((n) => {
+    const o = element('option', n || 'all');
+    o.value = n;
+    o.selected = n === chosen;
+    return o;
+  }));
+  $('services').querySelector('.names').replaceChildren(...names.filter((s) => !chosen || s.namespace === chosen).map((s) => {
+    const id = s.namespace + '/' + s.name, li = element('li', ''), b = element('button', s.name);
+    b.type = 'button';
+    b.title = id;
+    b.setAttribute('aria-pressed', lit === id);
+    b.addEventListener('click', () => {
+      lit = lit === id ? null : id;
+      showServices();
+      $('services').querySelector(`button[title="${CSS.escape(id)}"]`)?.focus();
+    });
+    li.append(b);
+    return li;
+  }));
+  light();
+}
+
+// light marks what a service leads to, and what isn't of the namespace. The server draws
+// without that, so it is done after each update.
+function light() {
+  const service = names.find((s) => s.namespace + '/' + s.name === lit), space = $('namespace').value;
+  for (const e of picture.querySelectorAll('.lit, .faint')) e.classList.remove('lit', 'faint');
+  if (service) {
+    const ends = new Set(service.endpoints.map((e) => (elements.has(e.pod) ? e.pod : e.node)));
+    for (const e of picture.querySelectorAll('.pod')) e.classList.add(ends.has(e.id) ? 'lit' : 'faint');
+    for (const id of ends) elements.get(id)?.classList.add('lit');
+  }
+  if (space) {
+    for (const e of picture.querySelectorAll('.pod:not(.lit)')) {
+      if (e.id.split('/')[1] !== space) e.classList.add('faint');
+    }
+  }
+  const text = !service ? '' : `${lit}, known in ${service.clusters.join(', ')}, leads to ` +
+    (service.endpoints.map((e) => e.text + (e.ready ? '' : ' (not ready)')).join(', ') || 'no pod');
+  if ($('path').textContent !== text) $('path').textContent = text;
+}
+
+$('namespace').addEventListener('change', showServices);
+
+// A phone gets a picture of its own.
+const phone = matchMedia('(max-width: 700px)');
+let events = null;
+
+function connect() {
+  events?.close();
+  events = new EventSource(phone.matches ? 'events?narrow' : 'events');
+  events.onopen = () => { // the server sends everything anew
+    picture.replaceChildren();
+    elements.clear();
+    current = null;
+  };
+  events.onmessage = (event) => show(JSON.parse(event.data));
+  events.onerror = () => {
+    $('health').textContent = '✗ the command that shows this page does not answer';
+    $('health').className = 'bad';
+  };
+}
+
+phone.addEventListener('change', connect);
+connect();
