@@ -46,6 +46,7 @@ func TestPostgres(t *testing.T) {
 		{name: "the leader's node is drained", run: leaderDrained},
 		{name: "the leader's cloud is powered off", run: leaderOff, long: true},
 		{name: "a replica moves", run: moveReplica, long: true},
+		{name: "switched over to london", run: switchedOver},
 	})
 	l.leave()
 }
@@ -501,6 +502,24 @@ func leaderDrained(l *lab) {
 	rows := w.end("the leader's pod was drained", plannedLimit)
 	l.streamAgain("the leader's pod was drained", "", seeds)
 	l.everywhere(rows)
+}
+
+// switchedOver lets london lead, as it did at first, and frankfurt before if need be:
+// writes pause for seconds.
+func switchedOver(l *lab) {
+	for _, to := range []string{"frankfurt", "london"} {
+		if now, _ := l.leader(); now == to {
+			continue
+		}
+		w := l.startWriter(l.written())
+		l.rest(5 * time.Second)
+		if _, err := l.ask("postgres", "switchover", "--to", to); err != nil {
+			l.Fatal(err)
+		}
+		rows := w.end("switched over to "+to, plannedLimit)
+		l.streamAgain("switched over to "+to, to, seeds)
+		l.everywhere(rows)
+	}
 }
 
 // replicaPods are the names of a cluster's.
