@@ -46,6 +46,8 @@ func TestPostgres(t *testing.T) {
 		{name: "the leader's node is drained", run: leaderDrained},
 		{name: "the leader's cloud is powered off", run: leaderOff, long: true},
 		{name: "a replica moves", run: moveReplica, long: true},
+		{name: "etcd is away", run: etcdAway, long: true},
+		{name: "disks are lost", run: disksLost, long: true},
 		{name: "switched over to london", run: switchedOver},
 	})
 	l.leave()
@@ -317,28 +319,31 @@ func wrongParameters(l *lab) {
 	l.up()
 }
 
-// writer writes rows from the client in america, one by one, each with a connection of
+// writer writes rows from the client in a cluster, one by one, each with a connection of
 // its own by the service's name.
 type writer struct {
-	l      *lab
-	cancel context.CancelFunc
-	done   sync.WaitGroup
-	acked  []int
-	at     []time.Time
-	err    error
+	l       *lab
+	cluster string
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
+	acked   []int
+	at      []time.Time
+	err     error
 }
 
-// startWriter begins with a row's number.
-func (l *lab) startWriter(from int) *writer {
+// startWriter begins with a row's number, in america: no member is there.
+func (l *lab) startWriter(from int) *writer { return l.startWriterIn("america", from) }
+
+func (l *lab) startWriterIn(cluster string, from int) *writer {
 	l.Helper()
-	l.client("america")
+	l.client(cluster)
 	const loop = `service=psql-master; n=$1; rm -f /dev/shm/end
 while [ ! -e /dev/shm/end ]; do
 	echo "INSERT INTO acked VALUES ($n)" | ` + connect + ` >/dev/null 2>&1 && echo $n || sleep 0.1
 	n=$((n + 1))
 done`
 	ctx, cancel := context.WithCancel(l.ctx)
-	cmd := exec.CommandContext(ctx, filepath.Join(l.stack.Bin(), "kubectl"), "--kubeconfig", l.stack.Kubeconfig(), "--context", "america",
+	cmd := exec.CommandContext(ctx, filepath.Join(l.stack.Bin(), "kubectl"), "--kubeconfig", l.stack.Kubeconfig(), "--context", cluster,
 		"exec", "client", "--", "sh", "-c", loop, "sh", strconv.Itoa(from))
 	cmd.Env = l.stack.Env()
 	out, err := cmd.StdoutPipe()
@@ -349,7 +354,7 @@ done`
 		cancel()
 		l.Fatal(err)
 	}
-	w := &writer{l: l, cancel: cancel}
+	w := &writer{l: l, cluster: cluster, cancel: cancel}
 	w.done.Go(func() {
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			if n, err := strconv.Atoi(lines.Text()); err == nil {
@@ -365,7 +370,7 @@ done`
 func (w *writer) end(what string, limit time.Duration) []int {
 	w.l.Helper()
 	defer w.cancel()
-	if _, err := w.l.kube("", "america", "exec", "client", "--", "sh", "-c", ": >/dev/shm/end"); err != nil {
+	if _, err := w.l.kube("", w.cluster, "exec", "client", "--", "sh", "-c", ": >/dev/shm/end"); err != nil {
 		w.l.Fatal(err)
 	}
 	w.done.Wait()

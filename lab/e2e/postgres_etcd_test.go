@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// etcdLimit is how long writes may pause for what has no member of PostgreSQL: it is
+// less than the time in which etcd elects.
+const etcdLimit = time.Second
+
+// etcdAway takes away what holds who leads, while all members see each other: first the
+// cloud that has nothing else of the database, then a majority.
+func etcdAway(l *lab) {
+	write := func(what string, away func() (back func())) {
+		w := l.startWriterIn("london", l.written())
+		l.rest(5 * time.Second)
+		back := away()
+		l.rest(20 * time.Second)
+		rows := w.end(what, etcdLimit)
+		back()
+		l.streamAgain(what, "", seeds)
+		l.everywhere(rows)
+	}
+	write("america was cut off", func() func() {
+		network := l.machines("america")[0].NetworkID
+		if err := l.host.Cut(l.ctx, network); err != nil {
+			l.Fatal(err)
+		}
+		return func() {
+			if err := l.host.Mend(l.ctx, network); err != nil {
+				l.Fatal(err)
+			}
+		}
+	})
+	write("two of three members of etcd were away", func() func() {
+		both := []string{"america-2", "frankfurt-2"}
+		for _, node := range both {
+			// Stopped, it is neither well nor ended: kubelet sees that after a minute.
+			l.run(node, "sudo pkill -STOP -x etcd")
+		}
+		return func() {
+			for _, node := range both {
+				l.run(node, "sudo pkill -CONT -x etcd")
+			}
+		}
+	})
+}
+
+// disksLost takes etcd's data away, then psql-master's, then both at once. There is one
+// database before and after, with all its rows.
+func disksLost(l *lab) {
+	rows := []int{l.written()}
+	cluster, pod := l.leader()
+	if _, err := l.psql(cluster, pod, fmt.Sprintf("INSERT INTO acked VALUES (%d)", rows[0])); err != nil {
+		l.Fatal(err)
+	}
+	before := l.systems()
+	for _, what := range []string{"etcd", "master", "etcd and master"} {
+		if strings.Contains(what, "etcd") {
+			for cluster := range want {
+				l.lose(cluster, "psql-etcd-"+cluster)
+			}
+		}
+		if strings.Contains(what, "master") {
+			l.lose("london", "psql-master")
+		}
+		l.eventually(2*streamLimit, func() error { return l.follow("", seeds) })
+		l.everywhere(rows)
+		if after := l.systems(); after != before {
+			l.Errorf("%s was lost: the members' databases are %s, want %s as before", what, after, before)
+		}
+		fmt.Printf("--- %s was lost: all members have the database\n", what)
+	}
+}
+
+// lose deletes the data of a StatefulSet's pod, and the pod, without a word before.
+func (l *lab) lose(cluster, set string) {
+	l.Helper()
+	l.run(cluster+"-2", "sudo find /var/lib/"+set+" -mindepth 1 -delete")
+	if _, err := l.kube("", cluster, "delete", "pod", set+"-0", "--grace-period=0", "--force"); err != nil {
+		l.Fatal(err)
+	}
+}
+
+// systems are the identifiers of the members' databases, each one once: PostgreSQL gives
+// each one that is made another.
+func (l *lab) systems() string {
+	l.Helper()
+	r, err := l.replication()
+	if err != nil || r.Leader == nil {
+		l.Fatalf("%+v, %v", r, err)
+	}
+	seen := map[string]bool{}
+	members := append(r.Replicas, struct{ Cluster, Pod, State string }{r.Leader.Cluster, r.Leader.Pod, ""})
+	for _, m := range members {
+		out, err := l.psql(m.Cluster, m.Pod, "SELECT system_identifier FROM pg_control_system()")
+		if err != nil {
+			l.Fatal(err)
+		}
+		seen[strings.TrimSpace(out)] = true
+	}
+	var all []string
+	for id := range seen {
+		all = append(all, id)
+	}
+	return strings.Join(all, " ")
+}
