@@ -6,7 +6,7 @@
 set -u
 
 main() {
-	before= looks=0
+	before='' looks=0
 	while kill -0 "$1" 2>/dev/null; do
 		sleep 5
 		pg_isready -q
