@@ -168,6 +168,9 @@ func (f *Former) Check(ctx *pulumi.Context, settings Settings, shared Shared) ([
 			refused = append(refused, change+", which a cluster that is there can't: set it back")
 		case key == "networkCidr" && overlaps(before, settings.NetworkCIDR):
 			refused = append(refused, change+", which overlap, and both are there for a while: choose a range beside the former")
+		case settings.FederationHost:
+			refused = append(refused, change+": that ends the cluster, and with it the federation, which it hosts, and all that the federation has placed: "+
+				"set it back or, if you want that, run pulumi destroy before")
 		case !settings.Replace:
 			refused = append(refused, change+": that ends the cluster and makes another one, on other machines, without what is stored in it; "+
 				"set it back or, if you want that, set replace: true for the cluster")

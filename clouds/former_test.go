@@ -66,6 +66,11 @@ func TestChangesThatEndACluster(t *testing.T) {
 			if got := refused(t, cloud, "first", func(a *ClusterArgs) { change(a); a.Replace = true }); len(got) > 0 {
 				t.Errorf("%s is refused although it is allowed: %v", key, got)
 			}
+			// The federation would go with its host, whatever is allowed.
+			host := strings.Join(refused(t, cloud, "first", func(a *ClusterArgs) { change(a); a.Replace, a.FederationHost = true, true }), "\n")
+			if !strings.Contains(host, key+" changes from") || !strings.Contains(host, "pulumi destroy") {
+				t.Errorf("%s: found %q, want the federation's host refused", key, host)
+			}
 		}
 		// No change, and those that machines bear.
 		for _, change := range []func(*ClusterArgs){

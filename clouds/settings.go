@@ -50,7 +50,7 @@ type Settings struct {
 	Workers int `json:"workers"`
 	// FederationHost says that the federation's API is to be here.
 	FederationHost bool `json:"federationHost"`
-	// Replace allows a change of settings to end the cluster and make it anew: see
+	// Replace allows a change of settings to end the cluster and make another one: see
 	// Former.Check.
 	Replace bool `json:"replace"`
 	// Lost says that the cluster is gone for good: what can't be reached there is

@@ -9,20 +9,29 @@ import (
 	"time"
 )
 
-// TestChanges changes, in a stack that is there, the settings that take new machines or
-// stop them; `make e2e-long` runs it. It begins with as few steps at a time as there
+// TestChanges changes, in a stack that is there, the settings that stop machines; `make
+// e2e-long` runs it. It begins with as few steps at a time as there
 // can be.
 func TestChanges(t *testing.T) {
 	l := openLong(t)
-	var e edits
 	l.steps(t, []part{
 		{name: "up, one step at a time", run: func(l *lab) { l.up("--parallel", "1"); l.converged(want) }},
 		{name: "machine types, one node at a time", run: machineTypes},
-		{name: "networkCidr on GCE", run: anew(&e, "lab", "america", "networkCidr", "10.31.0.0/24")},
-		{name: "networkCidr on AWS", run: anew(&e, "lab", "frankfurt", "networkCidr", "10.21.0.0/24")},
-		{name: "zone on AWS", run: anew(&e, "lab", "frankfurt", "zone", "eu-central-1b")},
-		{name: "networkCidr on DigitalOcean", run: anew(&e, "lab", "london", "networkCidr", "10.11.0.0/24")},
-		{name: "gcp:project", run: anew(&e, "lab-two", "america", "", nil)},
+	})
+	l.leave()
+}
+
+// TestReplacements changes what ends a cluster, in a stack whose federation's host is
+// none of those; `make e2e-long` runs it.
+func TestReplacements(t *testing.T) {
+	l := openLong(t)
+	var e edits
+	l.steps(t, []part{
+		{name: "up", run: func(l *lab) { c := l.edited("london", nil, "lab"); l.up(c); l.converged(want, c) }},
+		{name: "networkCidr on GCE", run: replaced(&e, "lab", "america", "networkCidr", "10.31.0.0/24")},
+		{name: "networkCidr on AWS", run: replaced(&e, "lab", "frankfurt", "networkCidr", "10.21.0.0/24")},
+		{name: "zone on AWS", run: replaced(&e, "lab", "frankfurt", "zone", "eu-central-1b")},
+		{name: "gcp:project", run: replaced(&e, "lab-two", "america", "", nil)},
 	})
 }
 
@@ -69,13 +78,15 @@ func (e edits) with(cluster, key string, value any) edits {
 	return out
 }
 
-// edited are the settings of Pulumi.dev.yaml with edits, in a project of Google's.
-func (l *lab) edited(e edits, project string) string {
+// edited are the settings of Pulumi.dev.yaml with edits, in a project of Google's, and
+// with the federation in a cluster.
+func (l *lab) edited(host string, e edits, project string) string {
 	l.Helper()
 	return l.config(func(settings map[string]any) {
 		all := defaultClusters(l)
 		for _, c := range all {
 			c := c.(map[string]any)
+			c["federationHost"] = c["name"] == host
 			maps.Copy(c, e[c["name"].(string)])
 		}
 		settings["hybrid:clusters"], settings["gcp:project"] = all, project
@@ -85,15 +96,16 @@ func (l *lab) edited(e edits, project string) string {
 // refusals previews what would end a cluster.
 func refusals(l *lab) {
 	before := l.ids()
-	for _, c := range []struct{ config, want string }{
-		{l.edited(edits{}.with("america", "networkCidr", "10.31.0.0/24"), "lab"), `cluster "america": networkCidr changes`},
-		{l.edited(edits{}.with("frankfurt", "networkCidr", "10.21.0.0/24"), "lab"), `cluster "frankfurt": networkCidr changes`},
-		{l.edited(edits{}.with("frankfurt", "zone", "eu-central-1b"), "lab"), `cluster "frankfurt": zone changes`},
-		{l.edited(nil, "lab-two"), `cluster "america": gcp:project changes`},
+	// america can't be replaced at all: it hosts the federation.
+	for _, c := range []struct{ config, want, way string }{
+		{l.edited("america", edits{}.with("america", "networkCidr", "10.31.0.0/24"), "lab"), `cluster "america": networkCidr changes`, "pulumi destroy"},
+		{l.edited("america", edits{}.with("frankfurt", "networkCidr", "10.21.0.0/24"), "lab"), `cluster "frankfurt": networkCidr changes`, "replace: true"},
+		{l.edited("america", edits{}.with("frankfurt", "zone", "eu-central-1b"), "lab"), `cluster "frankfurt": zone changes`, "replace: true"},
+		{l.edited("america", nil, "lab-two"), `cluster "america": gcp:project changes`, "pulumi destroy"},
 	} {
 		out, err := l.pulumi("preview", c.config)
-		if err == nil || !strings.Contains(out, c.want) || !strings.Contains(out, "replace: true") {
-			l.Errorf("preview: %v; want it refused, with %q", err, c.want)
+		if err == nil || !strings.Contains(out, c.want) || !strings.Contains(out, c.way) {
+			l.Errorf("preview: %v; want it refused, with %q and %q", err, c.want, c.way)
 		}
 		if out, err = l.pulumi("up", "--yes", "--skip-preview", c.config); err == nil || !strings.Contains(out, c.want) {
 			l.Errorf("up: %v; want it refused, with %q", err, c.want)
@@ -104,25 +116,25 @@ func refusals(l *lab) {
 	}
 }
 
-// anew changes a setting that ends a cluster, which the settings allow, on top of the
+// replaced changes a setting that ends a cluster, which the settings allow, on top of the
 // edits before. Without a key it is Google's project that changes.
-func anew(e *edits, project, cluster, key string, value any) func(*lab) {
+func replaced(e *edits, project, cluster, key string, value any) func(*lab) {
 	return func(l *lab) {
 		if key != "" {
 			*e = e.with(cluster, key, value)
 		}
-		allowed := l.edited(e.with(cluster, "replace", true), project)
-		if out := l.must("preview", allowed); !strings.Contains(out, fmt.Sprintf("cluster %q ends and is made anew", cluster)) {
+		allowed := l.edited("london", e.with(cluster, "replace", true), project)
+		if out := l.must("preview", allowed); !strings.Contains(out, fmt.Sprintf("cluster %q ends and another one is made", cluster)) {
 			l.Error("the preview doesn't say that the cluster ends")
 		}
 		before := l.machineIDs()
 		l.up(allowed)
 		for node, id := range l.machineIDs() {
-			if replaced := before[node] != id; replaced != (clusterOf(node) == cluster) {
-				l.Errorf("%s: its machine is another one: %v", node, replaced)
+			if other := before[node] != id; other != (clusterOf(node) == cluster) {
+				l.Errorf("%s: its machine is another one: %v", node, other)
 			}
 		}
-		l.converged(want, l.edited(*e, project))
+		l.converged(want, l.edited("london", *e, project))
 		_, resources := l.export()
 		for _, r := range resources {
 			if strings.HasPrefix(r.ID, "projects/") && !strings.HasPrefix(r.ID, "projects/"+project+"/") {
@@ -152,7 +164,7 @@ func machineTypes(l *lab) {
 	for cluster, size := range map[string]string{"london": "s-4vcpu-8gb", "frankfurt": "t3.large", "america": "e2-standard-2"} {
 		e = e.with(cluster, "controlPlaneType", size).with(cluster, "workerType", size)
 	}
-	config := l.edited(e, "lab")
+	config := l.edited("america", e, "lab")
 	before := l.machineIDs()
 	done := make(chan struct{})
 	var watching sync.WaitGroup
