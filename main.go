@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"hybrid/clouds"
 	"hybrid/federation"
@@ -36,7 +37,8 @@ type system struct {
 	former *clouds.Former
 	// verify are the clusters whose APIs are asked once more; see [system.reach].
 	verify map[string]bool
-	// rollout has machines take turns, if the stack is there and they get other types.
+	// rollout has nodes take turns, if the stack is there and they get other machine
+	// types or another version of Kubernetes.
 	rollout  *clouds.Rollout
 	clusters []*clouds.Cluster
 	// zone has the names in the DNS; nil without names.
@@ -102,14 +104,34 @@ func (s *system) compare(ctx *pulumi.Context) (err error) {
 			p.Add(fmt.Sprintf("cluster %q", c.Name), "%s", reason)
 		}
 	}
+	if err := p.Err(); err != nil {
+		return err
+	}
 	s.rollout = clouds.NewRollout(ctx, s.former)
-	return p.Err()
+	return s.tellUpgrades(ctx)
+}
+
+// tellUpgrades says which nodes get another version of Kubernetes, and in which order.
+func (s *system) tellUpgrades(ctx *pulumi.Context) error {
+	var turns []string
+	for _, i := range s.settings.turns() {
+		for _, u := range s.former.Upgrades(s.settings.Clusters[i], s.settings.Shared) {
+			turns = append(turns, u.String())
+		}
+	}
+	if len(turns) == 0 {
+		return nil
+	}
+	return ctx.Log.Info("Kubernetes is upgraded on one node after the other:\n  "+strings.Join(turns, "\n  "), nil)
 }
 
 // makeClusters makes all clusters. They know nothing of each other, so they come
-// up side by side, and adding one leaves the others alone.
+// up side by side, and adding one leaves the others alone. Only where nodes take turns
+// do they wait for each other.
 func (s *system) makeClusters(ctx *pulumi.Context) error {
-	for _, c := range s.settings.Clusters {
+	s.clusters = make([]*clouds.Cluster, len(s.settings.Clusters))
+	for _, i := range s.settings.turns() {
+		c := s.settings.Clusters[i]
 		made, err := clouds.NewCluster(ctx, c.Name, &clouds.ClusterArgs{
 			Settings: c, Shared: s.settings.Shared, Names: s.settings.names(c.Name), Rollout: s.rollout,
 			Verify: s.verifier(ctx, c.Name),
@@ -117,7 +139,7 @@ func (s *system) makeClusters(ctx *pulumi.Context) error {
 		if err != nil {
 			return err
 		}
-		s.clusters = append(s.clusters, made)
+		s.clusters[i] = made
 	}
 	return nil
 }

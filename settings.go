@@ -148,6 +148,20 @@ func (s *Settings) host() string {
 	return ""
 }
 
+// turns are the clusters, as indices, in the order in which their nodes take turns: the
+// federation's host last.
+func (s *Settings) turns() []int {
+	var order, hosts []int
+	for i, c := range s.Clusters {
+		if c.FederationHost {
+			hosts = append(hosts, i)
+		} else {
+			order = append(order, i)
+		}
+	}
+	return append(order, hosts...)
+}
+
 // clusterNames are in the order of the settings.
 func (s *Settings) clusterNames() []string {
 	var names []string

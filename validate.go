@@ -115,9 +115,10 @@ func (s *Settings) checkRanges(p *settings.Problems) {
 			p.Add("hybrid:adminCidrs", "%s overlaps %s, where answers would go instead: list the addresses by which you are seen outside", r, all[i])
 		}
 	}
-	if mirror := s.MirrorAddress(); mirror.IsValid() {
-		if i := slices.IndexFunc(all, func(u use) bool { return u.r.Contains(mirror) }); i >= 0 {
-			p.Add("hybrid:registryMirror", "%s is within %s, where machines would look for it: expected an address outside", mirror, all[i])
+	mirrors := s.MirrorAddresses()
+	for _, key := range slices.Sorted(maps.Keys(mirrors)) {
+		if i := slices.IndexFunc(all, func(u use) bool { return u.r.Contains(mirrors[key]) }); i >= 0 {
+			p.Add(namespace+":"+key, "%s is within %s, where machines would look for it: expected an address outside", mirrors[key], all[i])
 		}
 	}
 }

@@ -15,6 +15,24 @@ import (
 //go:embed scripts/node/*.sh
 var scripts embed.FS
 
+// scriptBody is a script without what begins every one. Those that install packages
+// share how.
+func scriptBody(name string) (string, error) {
+	files := []string{name}
+	if name == "prepare" || name == "upgrade" {
+		files = []string{"packages", name}
+	}
+	var text strings.Builder
+	for _, f := range files {
+		part, err := scripts.ReadFile("scripts/node/" + f + ".sh")
+		if err != nil {
+			return "", err
+		}
+		text.Write(part)
+	}
+	return text.String(), nil
+}
+
 // bootstrap turns machines into a Kubernetes cluster by remote commands.
 //
 // Per machine: first-contact → prepare, and on DigitalOcean addresses. Then on the control plane init →
@@ -122,14 +140,24 @@ func (b *bootstrap) prepare(n *Node) (*host, error) {
 			return nil, err
 		}
 	}
+	turn, opts, err := b.args.Rollout.upgrade(b.cluster, b.args, n.Name)
+	if err != nil {
+		return nil, err
+	}
 	h.prepared, err = b.run(h, step{
 		script: "prepare", after: pulumi.StringArray{id(contact)}, timeout: "45m",
 		params: pulumi.StringMap{
-			"VERSION": pulumi.String(b.args.KubernetesVersion),
-			"MIRROR":  pulumi.String(b.args.RegistryMirror),
+			preparedVersion: pulumi.String(b.args.version()),
+			"MIRROR":        pulumi.String(b.args.RegistryMirror),
+			"PACKAGES":      pulumi.String(b.args.PackageMirror),
 		},
+		options: opts,
 	})
-	return h, err
+	if err != nil {
+		return nil, err
+	}
+	turn.of(h.prepared)
+	return h, nil
 }
 
 // init creates the cluster on its control plane, and later brings that to changed
@@ -229,7 +257,7 @@ func (b *bootstrap) run(h *host, s step) (*remote.Command, error) {
 	if s.of == nil {
 		s.of = h.Node
 	}
-	body, err := scripts.ReadFile("scripts/node/" + s.script + ".sh")
+	body, err := scriptBody(s.script)
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +266,7 @@ func (b *bootstrap) run(h *host, s step) (*remote.Command, error) {
 		triggers = append(triggers, t)
 	}
 	return command(b.ctx, s.of.Name+"-"+s.script, h.Node, b.key, Script{
-		Name: s.script, Body: string(body), Params: s.params, Triggers: triggers,
+		Name: s.script, Body: body, Params: s.params, Triggers: triggers,
 		Leaves: s.leaves, Secret: s.secret, Timeout: s.timeout,
 	}, append([]pulumi.ResourceOption{pulumi.Parent(b.parent)}, s.options...)...)
 }

@@ -14,15 +14,15 @@ import (
 type ClusterArgs struct {
 	// Settings are the cluster's own, Shared those of all clusters.
 	Settings
-	Shared
+	Shared `json:"-"` // both have a kubernetesVersion
 
 	// Optional.
 
 	// Names are DNS names by which the Kubernetes API is reached. Its certificate
 	// is valid for them, and is made anew when they change.
 	Names []string
-	// Rollout has machines take turns when their types change. Without it they
-	// change all at the same time.
+	// Rollout has nodes take turns when their machines' types change, or their version
+	// of Kubernetes. Without it machines change all at the same time.
 	Rollout *Rollout
 	// Verify is called with the kubeconfig, before anything in the cluster is made or
 	// changed. Its error ends the update.

@@ -114,6 +114,17 @@ func assign(params map[string]string) string {
 	return text.String()
 }
 
+// parameter reads back what Compose has assigned to a variable, or nothing if it hasn't
+// or the value is of several lines or has quotes.
+func parameter(script, name string) string {
+	for line := range strings.Lines(script) {
+		if value, ok := strings.CutPrefix(strings.TrimSuffix(line, "'\n"), name+"='"); ok && !strings.ContainsAny(value, "'\n") {
+			return value
+		}
+	}
+	return ""
+}
+
 // quote makes one word of the shell's language.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 

@@ -27,7 +27,12 @@ type Former struct {
 	clusters map[string]formerCluster
 	// resources are all, by name and type: "london-1 digitalocean:index/droplet:Droplet".
 	resources map[string]map[string]any
+	// ends are the clusters of which Check has found that they end.
+	ends map[string]bool
 }
+
+// commandType ends the keys of commands in Former.resources.
+const commandType = " command:remote:Command"
 
 // formerCluster is what the stack's output clusters says of a cluster.
 type formerCluster struct {
@@ -38,7 +43,7 @@ type formerCluster struct {
 // ReadFormer asks the engine for the stack as it is recorded, which it does in
 // previews, too.
 func ReadFormer(ctx *pulumi.Context) (*Former, error) {
-	f := &Former{resources: map[string]map[string]any{}}
+	f := &Former{resources: map[string]map[string]any{}, ends: map[string]bool{}}
 	stack := StackName(ctx)
 	var last struct {
 		Outputs struct {
@@ -110,14 +115,18 @@ func (f *Former) machineType(node string) string {
 
 // login is how a cluster's control plane has been reached, or nil if it has none yet.
 func (f *Former) login(cluster string) (*login, error) {
-	l := &login{}
-	init := nodeNames(cluster, 0)[0] + "-init"
-	made, ok := f.resources[init+" command:remote:Command"]
+	return f.loginBy(nodeNames(cluster, 0)[0] + "-init")
+}
+
+// loginBy is how a step has reached its node, or nil if there is no such step.
+func (f *Former) loginBy(step string) (*login, error) {
+	made, ok := f.resources[step+commandType]
 	if !ok {
 		return nil, nil
 	}
+	l := &login{}
 	if err := convert(made["connection"], l); err != nil || l.Host == "" {
-		return nil, fmt.Errorf("%s: the stack's state doesn't tell how to reach the control plane: expected a connection, found none", init)
+		return nil, fmt.Errorf("%s: the stack's state doesn't tell how to reach the node: expected a connection, found none", step)
 	}
 	return l, nil
 }
@@ -178,6 +187,8 @@ func (f *Former) Check(ctx *pulumi.Context, settings Settings, shared Shared) ([
 			lost = append(lost, change)
 		}
 	}
+	f.ends[name] = len(lost) > 0
+	refused = append(refused, f.refusedVersion(settings, shared)...)
 	switch {
 	case len(refused) > 0:
 	case len(lost) > 0:

@@ -171,6 +171,7 @@ func initParams(cluster string, args *ClusterArgs, node, private, public string)
 		"NAMES":        strings.Join(certificateNames(cluster, args, node, private, public), " "),
 		"SETTINGS":     strings.TrimSpace(settings),
 		"NETWORKS":     fmt.Sprintf("%s %s", args.PodCIDR, args.ServiceCIDR),
+		"VERSION":      args.version(),
 		"AUDIT_POLICY": auditPolicy,
 		"APPROVER":     timed(approver),
 		"RENEWER":      timed(renewer),
@@ -198,7 +199,7 @@ func clusterConfiguration(cluster string, args *ClusterArgs, node, private, publ
 		"apiVersion":           kubeadmVersion,
 		"kind":                 "ClusterConfiguration",
 		"clusterName":          cluster,
-		"kubernetesVersion":    args.KubernetesVersion,
+		"kubernetesVersion":    args.version(),
 		"controlPlaneEndpoint": fmt.Sprintf("%s:%d", private, APIPort),
 		"networking": document{
 			"podSubnet":     args.PodCIDR.String(),

@@ -90,7 +90,7 @@ func TestSettingsOfARunningCluster(t *testing.T) {
 		change func(*ClusterArgs)
 		counts bool
 	}{
-		"version":  {func(a *ClusterArgs) { a.KubernetesVersion = "v1.35.8" }, false},
+		"version":  {func(a *ClusterArgs) { a.Shared.KubernetesVersion = "v1.35.8" }, false},
 		"names":    {func(a *ClusterArgs) { a.Names = []string{"frankfurt.example.org"} }, false},
 		"services": {func(a *ClusterArgs) { a.ServiceCIDR = a.NetworkCIDR }, false},
 		"registration": {func(a *ClusterArgs) {

@@ -1,11 +1,13 @@
 package clouds
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -25,9 +27,10 @@ type login struct {
 }
 
 // run runs a command over SSH with the pinned host key, and gives it a script to
-// read. While the node lets it in not yet, it tries again: it may be starting. The
-// error is what the command has said, if it fails.
-func (l *login) run(ctx context.Context, command, script string) error {
+// read. While the node lets it in not yet, it tries again: it may be starting. tell, if
+// not nil, gets each line that the command says. The error is what it has said, if it
+// fails.
+func (l *login) run(ctx context.Context, command, script string, tell func(line string)) error {
 	client, err := l.dial(ctx)
 	for err != nil {
 		select {
@@ -46,6 +49,19 @@ func (l *login) run(ctx context.Context, command, script string) error {
 	defer session.Close()
 	var said bytes.Buffer
 	session.Stdin, session.Stderr = strings.NewReader(script), &said
+	if tell != nil {
+		told := make(chan struct{})
+		r, w := io.Pipe()
+		go func() {
+			defer close(told)
+			for lines := bufio.NewScanner(r); lines.Scan(); {
+				tell(lines.Text())
+			}
+			_, _ = io.Copy(io.Discard, r) // after a line that is too long
+		}()
+		defer func() { w.Close(); <-told }()
+		session.Stderr = io.MultiWriter(&said, w)
+	}
 	if err := session.Run(command); err != nil {
 		return fmt.Errorf("%s: %w: %s", l.Host, err, strings.TrimSpace(said.String()))
 	}

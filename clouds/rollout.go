@@ -17,9 +17,10 @@ const (
 	bootTime   = 5 * time.Minute
 )
 
-// Rollout gives machines another type. Every cloud stops a machine for that. So they
-// take turns, over all clusters: each is drained before, and the next one's turn
-// comes when it is back, with its pods.
+// Rollout gives machines another type, which every cloud stops them for, and nodes
+// another version of Kubernetes. So they take turns, over all clusters, in the order in
+// which the clusters are made: each is drained before, and the next one's turn comes when
+// it is back, with its pods.
 //
 // It works by hooks, which run in this program when the engine updates a machine.
 // Steps of their own couldn't: a step before a machine's update would stand before
@@ -67,10 +68,15 @@ func (r *Rollout) turn(cluster, node, machineType string) (*turn, []pulumi.Resou
 	opts := []pulumi.ResourceOption{pulumi.ResourceHooks(&pulumi.ResourceHookBinding{
 		BeforeUpdate: []*pulumi.ResourceHook{before}, AfterUpdate: []*pulumi.ResourceHook{after},
 	})}
-	if r.last != nil {
-		opts = append(opts, pulumi.DependsOn([]pulumi.Resource{r.last}))
+	return &turn{r}, append(opts, r.afterLast()...), nil
+}
+
+// afterLast makes a resource wait for the one whose turn is before.
+func (r *Rollout) afterLast() []pulumi.ResourceOption {
+	if r.last == nil {
+		return nil
 	}
-	return &turn{r}, opts, nil
+	return []pulumi.ResourceOption{pulumi.DependsOn([]pulumi.Resource{r.last})}
 }
 
 // of says which resource the turn is of.
@@ -82,15 +88,15 @@ func (t *turn) of(machine pulumi.Resource) {
 
 // hook runs turn.sh on the cluster's control plane.
 func (r *Rollout) hook(control *login, cluster, node, verb string, limit time.Duration) (*pulumi.ResourceHook, error) {
-	body, err := scripts.ReadFile("scripts/node/turn.sh")
+	body, err := scriptBody("turn")
 	if err != nil {
 		return nil, err
 	}
-	script := Compose(string(body), map[string]string{"NODE": node})
+	script := Compose(body, map[string]string{"NODE": node, "VERSION": "", "SECONDS_TO_LEAVE": ""})
 	return r.register(node+"-"+verb, func(a *pulumi.ResourceHookArgs) error {
 		ctx, cancel := context.WithTimeout(r.ctx.Context(), limit+bootTime)
 		defer cancel()
-		if err := control.run(ctx, shell(control.User, "turn", verb, limit), script); err != nil {
+		if err := control.run(ctx, shell(control.User, "turn", verb, limit), script, nil); err != nil {
 			return fmt.Errorf("%s takes another machine type, and can't %s: %w; when it is Ready: kubectl --context %s uncordon %s",
 				node, verb, errors.Join(err, ctx.Err()), cluster, node)
 		}

@@ -161,11 +161,11 @@ func sshServer(t *testing.T, status byte) (l *login, command, script *string) {
 
 func TestLogin(t *testing.T) {
 	l, command, script := sshServer(t, 0)
-	if err := l.run(t.Context(), "sh -s turn leave", "the script"); err != nil || *command != "sh -s turn leave" || *script != "the script" {
+	if err := l.run(t.Context(), "sh -s turn leave", "the script", nil); err != nil || *command != "sh -s turn leave" || *script != "the script" {
 		t.Errorf("found %v, command %q, script %q", err, *command, *script)
 	}
 	l, _, _ = sshServer(t, 1)
-	if err := l.run(t.Context(), "x", ""); err == nil || !strings.Contains(err.Error(), "said so") {
+	if err := l.run(t.Context(), "x", "", nil); err == nil || !strings.Contains(err.Error(), "said so") {
 		t.Errorf("found %v, want what the command has said", err)
 	}
 	// Another host than the one that the stack has met is given nothing.
@@ -174,19 +174,21 @@ func TestLogin(t *testing.T) {
 	l.HostKey = other.HostKey
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	if err := l.run(ctx, "x", "secret"); err == nil || !strings.Contains(err.Error(), "host key mismatch") || *command != "" {
+	if err := l.run(ctx, "x", "secret", nil); err == nil || !strings.Contains(err.Error(), "host key mismatch") || *command != "" {
 		t.Errorf("found %v, command %q", err, *command)
 	}
 }
 
 func TestTurnScript(t *testing.T) {
-	params := map[string]string{"NODE": "london-2"}
+	params := map[string]string{"NODE": "london-2", "VERSION": "", "SECONDS_TO_LEAVE": ""}
 	const pods = `Running=True\nRunning=False\nSucceeded=False\nFailed=False\n`
 	answers := func(m *machine, ready, pods string) {
 		// The lease is renewed each time.
 		m.Program("kubectl", `case $* in
 		*"get lease"*) echo x >>`+m.Dir+`/renewals; grep -c x `+m.Dir+`/renewals ;;
 		*"get pods"*) printf '`+pods+`' ;;
+		*drain*) ;;
+		*kubeletVersion*) printf '`+ready+`=v1.35.4' ;;
 		*"get node"*) printf '`+ready+`' ;;
 		esac`)
 	}
@@ -200,6 +202,10 @@ func TestTurnScript(t *testing.T) {
 	_, stderr, calls, err = m.run("turn", "return", params)
 	if err != nil || !slices.ContainsFunc(calls, func(c string) bool { return strings.Contains(c, "uncordon london-2") }) {
 		t.Errorf("found %v, %s: %v", err, stderr, calls)
+	}
+	// Nor while it has another version than it should.
+	if _, stderr, calls, err = m.run("turn", "return", map[string]string{"NODE": "london-2", "VERSION": "v1.36.5"}); err == nil || !strings.Contains(stderr, "not Ready with Kubernetes v1.36.5") || strings.Contains(strings.Join(calls, "\n"), "uncordon") {
+		t.Errorf("found %v, %s", err, stderr)
 	}
 	// The next node's turn doesn't come while pods are missing.
 	if _, _, _, err = m.run("turn", "leave", params); err != nil {

@@ -41,6 +41,9 @@ type Settings struct {
 	// ControlPlaneType and WorkerType are the cloud's names of machine types.
 	ControlPlaneType string `json:"controlPlaneType"`
 	WorkerType       string `json:"workerType"`
+	// KubernetesVersion is the cluster's own, exact, such as v1.35.4; empty: that of all
+	// clusters. So one cluster can be upgraded before the others.
+	KubernetesVersion string `json:"kubernetesVersion"`
 	// Image is what machines boot from: a slug, an AMI or an image family.
 	Image string `json:"image"`
 
@@ -88,6 +91,11 @@ func (s Settings) Problems() []string {
 	}
 	// AWS takes /16 to /28, DigitalOcean /16 to /24.
 	out = append(out, rangeProblems("networkCidr ", s.NetworkCIDR, 16, 24)...)
+	if s.KubernetesVersion != "" {
+		if problem := versionProblem(s.KubernetesVersion); problem != "" {
+			add("kubernetesVersion: %s", problem)
+		}
+	}
 	// The API server takes at most 20 bits of addresses.
 	out = append(out, rangeProblems("serviceCidr ", s.ServiceCIDR, 12, 24)...)
 	for _, r := range vendors[s.Cloud].reserved {

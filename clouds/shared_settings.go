@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,13 +13,17 @@ import (
 type Shared struct {
 	// AdminCIDRs may use SSH and the Kubernetes APIs.
 	AdminCIDRs []netip.Prefix `json:"adminCidrs"`
-	// KubernetesVersion is exact, as kubeadm prints it: v1.35.4.
+	// KubernetesVersion is exact, as kubeadm prints it: v1.35.4. A cluster may have
+	// one of its own.
 	KubernetesVersion string `json:"kubernetesVersion"`
 	// PodCIDR holds the pods of every cluster of the mesh.
 	PodCIDR netip.Prefix `json:"podCidr"`
 	// RegistryMirror serves every container image, if it is set:
 	// http(s)://host[:port].
 	RegistryMirror string `json:"registryMirror"`
+	// PackageMirror serves the packages of Kubernetes as https://pkgs.k8s.io does, if
+	// it is set: http(s)://host[:port].
+	PackageMirror string `json:"packageMirror"`
 	// Kubeadm is merged over the generated kubeadm documents.
 	Kubeadm KubeadmOverrides `json:"kubeadm"`
 }
@@ -35,9 +38,6 @@ func DefaultShared() Shared {
 	}
 }
 
-// The newest Kubernetes that the federation supports and that runs on containerd 1.x.
-var version = regexp.MustCompile(`^v1\.35\.(0|[1-9][0-9]*)$`)
-
 // Problems says what is wrong with the settings, by key.
 func (s Shared) Problems() map[string][]string {
 	out := map[string][]string{
@@ -45,15 +45,30 @@ func (s Shared) Problems() map[string][]string {
 		"adminCidrs": adminProblems(s.AdminCIDRs),
 		"kubeadm":    s.Kubeadm.Problems(),
 	}
-	if !version.MatchString(s.KubernetesVersion) {
-		out["kubernetesVersion"] = []string{fmt.Sprintf("found %q: expected an exact version of 1.35, such as %s", s.KubernetesVersion, DefaultShared().KubernetesVersion)}
+	if problem := versionProblem(s.KubernetesVersion); problem != "" {
+		out["kubernetesVersion"] = []string{problem}
 	}
-	if s.RegistryMirror != "" && !mirrorURL(s.RegistryMirror) {
-		out["registryMirror"] = []string{fmt.Sprintf("found %q: expected http:// or https://, a host and perhaps a port, nothing else, such as https://registry.example.org:5000", s.RegistryMirror)}
-	} else if a := s.MirrorAddress(); a.IsLoopback() || a.IsUnspecified() {
-		out["registryMirror"] = []string{fmt.Sprintf("found %q: each machine would ask itself, and has no images: expected an address that all machines reach", s.RegistryMirror)}
+	for key, m := range s.mirrors() {
+		if problem := mirrorProblem(m); problem != "" {
+			out[key] = []string{problem}
+		}
 	}
 	return out
+}
+
+// mirrors are those that machines ask, by key.
+func (s Shared) mirrors() map[string]string {
+	return map[string]string{"registryMirror": s.RegistryMirror, "packageMirror": s.PackageMirror}
+}
+
+func mirrorProblem(text string) string {
+	if text != "" && !mirrorURL(text) {
+		return fmt.Sprintf("found %q: expected http:// or https://, a host and perhaps a port, nothing else, such as https://mirror.example.org:5000", text)
+	}
+	if a := mirrorAddress(text); a.IsLoopback() || a.IsUnspecified() {
+		return fmt.Sprintf("found %q: each machine would ask itself, and has nothing: expected an address that all machines reach", text)
+	}
+	return ""
 }
 
 func adminProblems(ranges []netip.Prefix) []string {
@@ -110,10 +125,19 @@ func mirrorURL(text string) bool {
 	return text == u.Scheme+"://"+u.Host && !strings.ContainsAny(u.Host, "\"'\\ ")
 }
 
-// MirrorAddress is the address of the registry mirror, if it goes by one and not by a
-// name.
-func (s Shared) MirrorAddress() netip.Addr {
-	u, err := url.Parse(s.RegistryMirror)
+// MirrorAddresses are those of the mirrors that go by one and not by a name, by key.
+func (s Shared) MirrorAddresses() map[string]netip.Addr {
+	out := map[string]netip.Addr{}
+	for key, m := range s.mirrors() {
+		if a := mirrorAddress(m); a.IsValid() {
+			out[key] = a
+		}
+	}
+	return out
+}
+
+func mirrorAddress(text string) netip.Addr {
+	u, err := url.Parse(text)
 	if err != nil {
 		return netip.Addr{}
 	}

@@ -35,7 +35,7 @@ func New(t *testing.T, programs ...string) *Machine {
 		m.Program(name, "")
 	}
 	// Nothing else, for this machine may have a kubeadm of its own.
-	for _, name := range strings.Fields("sh awk base64 cat chmod cmp cut date dirname flock grep head hostname ln mkdir mktemp mv openssl rm sed sha256sum tail timeout touch") {
+	for _, name := range strings.Fields("sh awk base64 cat chmod cmp cp cut date dirname flock grep head hostname ln ls mkdir mktemp mv openssl rm sed sha256sum sort tail timeout touch tr") {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatalf("the scripts need %s: %v", name, err)

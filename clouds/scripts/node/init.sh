@@ -1,6 +1,7 @@
 # Creates the cluster on its control plane, once. Later it brings the control plane to
 # other settings, and looks after the names in the API's certificate.
 #
+# VERSION       of Kubernetes, which the control plane has
 # CONFIG        kubeadm's documents
 # CERTIFICATE   the same, for kubeadm to put the API's certificate into $STATE/pki
 # NAMES         names and addresses for which the certificate is to be valid, besides
@@ -109,7 +110,7 @@ reconfigure() {
 	quietly upload-config kubeadm init phase upload-config all --config "$STATE/init.yaml"
 	quietly kube-proxy kubeadm init phase addon kube-proxy --config "$STATE/init.yaml"
 	# What preflight asks for was seen to when the cluster was made.
-	quietly apply kubeadm upgrade apply "$(kubeadm version -o short)" --yes --force --skip-phases preflight --certificate-renewal=false
+	quietly apply kubeadm upgrade apply "$VERSION" --yes --force --skip-phases preflight --certificate-renewal=false
 	restrict_kubelet
 	quietly kubelet systemctl restart kubelet
 	await 180 ready || die "the Kubernetes API did not become ready with the changed settings: $SAID"

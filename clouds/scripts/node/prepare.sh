@@ -1,13 +1,14 @@
 # Makes a machine fit for kubeadm: containerd, kubeadm, kubelet, kubectl, CNI
-# plugins. An image that brings them along is used as it is.
+# plugins. What an image brings along of this very version is used as it is.
 #
-# VERSION  of Kubernetes: v1.35.4
-# MIRROR   URL of a registry that serves every image, or empty
+# VERSION   of Kubernetes: v1.35.4
+# PACKAGES  URL of a mirror of https://pkgs.k8s.io, or empty
+# MIRROR    URL of a registry that serves every image, or empty
 main() {
 	exclusively
 	check_kernel
-	# The file says that the packages are ours, perhaps half installed.
-	if [ -e "$STATE/packages" ] || ! command -v kubeadm >/dev/null; then
+	# The first file says that packages of ours are perhaps half installed.
+	if [ -e "$STATE/packages" ] && [ ! -e "$STATE/packages.done" ] || [ "$(installed)" != "$VERSION $VERSION" ]; then
 		install_packages
 	fi
 	check_versions
@@ -22,44 +23,19 @@ check_kernel() {
 }
 
 install_packages() {
-	plain=${VERSION#v}
-	minor=${plain%.*}
-	found=$(kubelet --version 2>/dev/null | cut -d ' ' -f 2) || found=
-	[ "$found" != "$VERSION" ] || [ ! -e "$STATE/packages.done" ] || return 0
 	# A running node must be upgraded the kubeadm way, one component at a time.
-	[ ! -e "$ROOT/etc/kubernetes/kubelet.conf" ] || die "this node runs Kubernetes $found, and hybrid:kubernetesVersion is $VERSION: upgrade it as in https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-upgrade/, or replace the machine"
+	[ ! -e "$ROOT/etc/kubernetes/kubelet.conf" ] || die "this node runs Kubernetes $(installed | cut -d ' ' -f 2), and kubernetesVersion is $VERSION: if it has been upgraded by hand, set kubernetesVersion to what it runs; otherwise replace the machine"
 	touch "$STATE/packages"
-	say "installing containerd and Kubernetes $VERSION from pkgs.k8s.io"
-	repository=https://pkgs.k8s.io/core:/stable:/v$minor/deb
-	quietly repository-key curl -fsSL --retry 5 --retry-connrefused --max-time 300 -o "$STATE/kubernetes.asc" "$repository/Release.key"
-	put "$ROOT"/etc/apt/keyrings/kubernetes.asc <"$STATE/kubernetes.asc"
-	echo "deb [signed-by=/etc/apt/keyrings/kubernetes.asc] $repository/ /" | put "$ROOT"/etc/apt/sources.list.d/kubernetes.list
-	patiently dpkg dpkg --configure -a
-	patiently apt-update apt-get -qq update
-	patiently apt-install apt-get -qq -y --allow-change-held-packages install \
-		containerd conntrack "kubeadm=$plain-*" "kubelet=$plain-*" "kubectl=$plain-*"
-	# An unattended upgrade must not take a node to another version, nor restart what
-	# its containers run by.
-	patiently apt-hold apt-mark hold containerd runc kubeadm kubelet kubectl
-	configure_containerd
+	say "installing Kubernetes $VERSION from ${PACKAGES:-https://pkgs.k8s.io}"
+	# The file says that containerd is ours, perhaps half installed.
+	command -v containerd >/dev/null || touch "$STATE/containerd"
+	repository
+	command -v conntrack >/dev/null || others=conntrack
+	[ ! -e "$STATE/containerd" ] || others="containerd runc ${others-}"
+	# shellcheck disable=SC2086 # one word each
+	install ${others-} kubeadm kubelet kubectl
+	[ ! -e "$STATE/containerd" ] || configure_containerd
 	touch "$STATE/packages.done"
-}
-
-# patiently NAME COMMAND...: as quietly, but waits for the locks of packages. After the
-# first boot Ubuntu's own updates hold them for up to a quarter of an hour; apt-get can
-# wait for some of them by itself, dpkg for none.
-patiently() {
-	PAUSE=5
-	await 180 unlocked "$@" || { say "$SAID"; die "another program has held the locks of packages for 15 minutes: end it, then run pulumi up again"; }
-	[ -z "$SAID" ] || { say "$SAID"; exit 1; }
-}
-
-# unlocked NAME COMMAND...: fails while another program holds a lock; prints what else is
-# wrong.
-unlocked() {
-	told=$(quietly "$@" 2>&1) && return
-	printf '%s\n' "$told"
-	! grep -q ' lock ' "$STATE/$1.log"
 }
 
 configure_containerd() {
@@ -89,10 +65,7 @@ check_versions() {
 	for tool in kubeadm kubelet kubectl containerd runc openssl; do
 		command -v $tool >/dev/null || die "expected $tool to be installed, found kubeadm without it: give the machine an image that has all of them, or none"
 	done
-	found=$(kubeadm version -o short)
-	[ "$found" = "$VERSION" ] || die "the image's kubeadm is $found, and hybrid:kubernetesVersion is $VERSION: make them the same"
-	found=$(kubelet --version | cut -d ' ' -f 2)
-	[ "$found" = "$VERSION" ] || die "the image's kubelet is $found, and hybrid:kubernetesVersion is $VERSION: make them the same"
+	[ "$(installed)" = "$VERSION $VERSION" ] || die "expected kubeadm and kubelet $VERSION after their packages were installed, found $(installed): does the image have others before them on the PATH?"
 	mkdir -p "$ROOT/opt/cni/bin"
 	# The mesh brings its own plugin and needs these two beside it.
 	for plugin in loopback portmap; do

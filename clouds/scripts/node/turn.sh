@@ -1,30 +1,60 @@
-# A node's turn to have its machine stopped. leave: drains it. return: waits until it
-# is back and Ready, lets pods in again, and waits for those that the cluster lacks.
-# Runs on the control plane.
+# A node's turn to have its machine stopped, or to be upgraded. leave: drains it. empty:
+# drains it or says what doesn't let it. return: waits until it is back and Ready, lets
+# pods in again, and waits for those that the cluster lacks. Runs on the control plane.
 #
-# NODE  name of the node
+# NODE     name of the node
+# VERSION  of Kubernetes that it has when it is back, or empty
+# SECONDS_TO_LEAVE  that pods have when the node is emptied
 kube() { kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" --request-timeout 20s "$@"; }
 
 main() {
 	case $2 in
-	leave) leave ;;
+	leave)
+		count_missing
+		drain "$NODE"
+		;;
+	empty)
+		count_missing
+		empty
+		;;
 	return) back ;;
-	*) die "expected leave or return, found \"$2\"" ;;
+	*) die "expected leave, empty or return, found \"$2\"" ;;
 	esac
 }
 
-leave() {
+# count_missing remembers how many pods needn't be ready afterwards: of an interrupted
+# turn those from before.
+count_missing() {
+	[ ! -e "$STATE/missing-$NODE" ] || return 0
 	count=$(missing) || count=0
 	printf '%s\n' "$count" | put "$STATE/missing-$NODE"
-	drain "$NODE"
+}
+
+# empty drains the node with respect for what keeps pods where they are.
+empty() {
+	log=$STATE/drain-$NODE.log
+	kube drain "$NODE" --ignore-daemonsets --delete-emptydir-data --timeout="${SECONDS_TO_LEAVE}s" >"$log" 2>&1 && return
+	kept=$(kept) || kept=
+	kube uncordon "$NODE" >/dev/null 2>&1 || say "node $NODE lets no pods in: kubectl uncordon $NODE"
+	rm -f "$STATE/missing-$NODE"
+	die "node $NODE was not drained within $SECONDS_TO_LEAVE seconds, and is in use again: ${kept:-$(tail -n 5 "$log")}"
+}
+
+# kept says which pods a budget keeps on the node. kubectl doesn't name the budget.
+kept() {
+	sed -n 's/.*evicting pods\/"\([^"]*\)" -n "\([^"]*\)".*disruption budget.*/\2 \1/p' "$log" | sort -u |
+		while read -r namespace pod; do
+			budgets=$(kube -n "$namespace" get poddisruptionbudgets -o 'jsonpath={range .items[?(@.status.disruptionsAllowed==0)]}{.metadata.name}{" "}{end}')
+			echo "pod $pod in namespace $namespace may not leave, by the PodDisruptionBudget ${budgets% }: have it allow a disruption, or delete it;"
+		done
 }
 
 back() {
 	# What the cluster says of a machine that has just been stopped is still that it
 	# is Ready. Its kubelet renews a lease every 10 seconds.
-	await 300 renewed || die "the Kubernetes API doesn't answer 5 minutes after $NODE was started"
+	await 300 renewed || die "the Kubernetes API doesn't answer 5 minutes after $NODE came back"
 	before=$SAID
-	await 300 returned || die "node $NODE is not Ready 5 minutes after its machine was started: see \"journalctl -u kubelet\" on it, then run pulumi up again"
+	await 300 returned || die "node $NODE is not Ready${VERSION:+ with Kubernetes $VERSION} 5 minutes after it came back: see \"journalctl -u kubelet\" on it, then run pulumi up again"
 	quietly "uncordon-$NODE" kube uncordon "$NODE"
 	await 300 complete || die "$SAID pods are not ready 5 minutes after $NODE came back, so no other node is stopped: see \"kubectl get pods -A\", then run pulumi up again"
 	rm -f "$STATE/missing-$NODE"
@@ -42,7 +72,10 @@ complete() {
 	[ "$now" -le "$(cat "$STATE/missing-$NODE" 2>/dev/null || echo 0)" ]
 }
 
-ready() { [ "$(kube get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' 2>/dev/null)" = True ]; }
+ready() {
+	found=$(kube get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}={.status.nodeInfo.kubeletVersion}' 2>/dev/null)
+	[ "${found%%=*}" = True ] && [ "${found#*=}" = "${VERSION:-${found#*=}}" ]
+}
 
 # missing is how many pods there are that are not ready and have not ended.
 missing() {
