@@ -42,6 +42,7 @@ func (c *Cloud) terminal(w http.ResponseWriter, r *http.Request, x *Cluster) {
 	say(pod + "$ ")
 	var line bytes.Buffer
 	var size struct{ Width, Height int }
+	sizes := 0
 	for {
 		_, message, err := conn.ReadMessage()
 		if err != nil || len(message) == 0 {
@@ -69,7 +70,9 @@ func (c *Cloud) terminal(w http.ResponseWriter, r *http.Request, x *Cluster) {
 				_ = conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""))
 				return
 			case "size":
-				say(fmt.Sprintf("%d×%d\r\n", size.Width, size.Height))
+				// Numbered: a new size and what is typed are on ways of their own.
+				sizes++
+				say(fmt.Sprintf("%d: %d×%d\r\n", sizes, size.Width, size.Height))
 			case "big":
 				part := strings.Repeat("all work and no play makes Jack a dull boy\r\n", 500)
 				for sent := 0; sent < BigOutput; sent += len(part) {

@@ -134,7 +134,7 @@ func (s *Server) session(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.Close()
 	conn.SetReadLimit(2 << 20) // a paste
-	viewer := &socket{conn}
+	viewer := &socket{conn: conn, gone: make(chan struct{})}
 	select {
 	case s.Shell.slots <- struct{}{}:
 		defer func() { <-s.Shell.slots }()
@@ -168,10 +168,16 @@ func (n newLines) Write(text []byte) (int, error) {
 }
 
 // socket is a viewer at the other end of a WebSocket.
-type socket struct{ conn *websocket.Conn }
+type socket struct {
+	conn *websocket.Conn
+	gone chan struct{} // closed when nothing more comes
+}
 
 // sendLimit bounds the time in which the page must take a message.
 const sendLimit = 10 * time.Second
+
+// closeLimit bounds the time in which it must close a socket that has ended.
+const closeLimit = 2 * time.Second
 
 func (s *socket) send(what any) error {
 	if err := s.conn.SetWriteDeadline(time.Now().Add(sendLimit)); err != nil {
@@ -184,12 +190,22 @@ func (s *socket) Show(f *console.Frame) error { return s.send(f) }
 
 func (s *socket) Next() (*console.Input, error) {
 	var in console.Input
-	return &in, s.conn.ReadJSON(&in)
+	err := s.conn.ReadJSON(&in)
+	if err != nil {
+		close(s.gone) // it isn't called again
+	}
+	return &in, err
 }
 
-// end says why there is no more, if there is still someone to hear it.
+// end says why there is no more, if there is still someone to hear it, and waits until
+// that has closed its end: what it sends to a closed one would make it lose the reason.
 func (s *socket) end(reason string) {
-	if s.send(map[string]string{"end": reason}) == nil {
-		_ = s.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(sendLimit))
+	if s.send(map[string]string{"end": reason}) != nil ||
+		s.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(sendLimit)) != nil {
+		return
+	}
+	select {
+	case <-s.gone:
+	case <-time.After(closeLimit):
 	}
 }

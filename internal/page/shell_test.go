@@ -2,6 +2,7 @@ package page
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -201,7 +202,9 @@ func (p *pane) until(want string) {
 				p.lines[y] += s.Text
 			}
 		}
-		p.send(console.Input{Drawn: true})
+		if err := p.conn.WriteJSON(console.Input{Drawn: true}); err != nil {
+			p.Fatal(err)
+		}
 	}
 }
 
@@ -209,12 +212,29 @@ func TestSession(t *testing.T) {
 	_, s, server := shellPage(t, nil)
 	p := openPane(t, s, server, masterPod, "postgres", shellKind)
 	p.until("psql-master-0$")
-	p.send(console.Input{Text: "size"})
-	p.send(console.Input{Key: "Enter"})
-	p.until("80×24")
+	// The size comes on a way of its own, so it may be asked for too early.
+	asked := 0
+	size := func(want string, ask ...console.Input) {
+		for start := time.Now(); ; {
+			for _, in := range ask {
+				p.send(in)
+			}
+			asked++
+			answer := fmt.Sprintf("%d: ", asked)
+			p.until(answer)
+			for _, line := range p.lines {
+				if line == answer+want {
+					return
+				}
+			}
+			if time.Since(start) > 20*time.Second {
+				t.Fatalf("the size isn't %s: %v", want, p.lines)
+			}
+		}
+	}
+	size("80×24", console.Input{Text: "size"}, console.Input{Key: "Enter"})
 	p.send(console.Input{Size: &console.Size{Columns: 100, Rows: 30}})
-	p.send(console.Input{Paste: "size\n"})
-	p.until("100×30")
+	size("100×30", console.Input{Paste: "size\n"})
 	// Several at once.
 	other := openPane(t, s, server, masterPod, "postgres", psqlKind)
 	other.until("psql-master-0$")

@@ -58,7 +58,8 @@ func TestPanes(t *testing.T) {
 		p.Keys("size\r")
 		p.Within(time.Minute, fmt.Sprintf(`/(\d+×\d+)\s+psql-master-0\$ $/.test(%s.trimEnd() + " ")`, lines(shell)))
 		all := strings.Split(strings.TrimSpace(p.Text(lines(shell))), "\n")
-		return strings.TrimSpace(all[len(all)-2])
+		_, found, _ := strings.Cut(strings.TrimSpace(all[len(all)-2]), ": ")
+		return found
 	}
 	before := size()
 	p.Do(chromedp.EmulateViewport(800, 700))
