@@ -29,10 +29,11 @@ func says(page *browser.Page, text string) {
 	page.Within(shellLimit, fmt.Sprintf(`[...[...document.querySelectorAll(".pane")].at(-1)?.querySelectorAll(".row") ?? []].map(r => r.textContent).join("\n").includes(%q)`, text))
 }
 
-// seedInThePage does what the last screenshots of the seed show, in the page alone: pick
+// walkthroughInThePage does what the last screenshots of the first walkthrough show, in
+// the page alone: pick
 // the master's pod, create a database and insert rows; pick one of the replicas' pods in
 // the other cloud, and read them.
-func seedInThePage(t *testing.T, l *lab) {
+func walkthroughInThePage(t *testing.T, l *lab) {
 	s, _, _, err := l.status()
 	if err != nil || s.PostgreSQL.Leader == nil {
 		l.Fatalf("%v, the leader is %+v", err, s)

@@ -39,7 +39,8 @@ func TestView(t *testing.T) {
 	l.steps(t, []part{
 		{name: "all healthy", run: allHealthy},
 		{name: "the page", run: func(l *lab) { page = viewPage(t, l); wholePage(l, page) }, long: true},
-		{name: "the seed's last step in the page", run: func(l *lab) { seedInThePage(t, l) }, long: true},
+		{name: "the first walkthrough's commands", run: walkthrough, long: true},
+		{name: "the first walkthrough's last step, in the page", run: func(l *lab) { walkthroughInThePage(t, l) }, long: true},
 		{name: "the picture", run: picture, long: true},
 		{name: "the README's lines", run: readmeLines, long: true},
 		{name: "a cluster cut off", run: func(l *lab) { viewCut(l, page) }, long: true},
