@@ -72,7 +72,7 @@ func TestPrepareTakesTheImageAsItIs(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v: %s", err, stderr)
 		}
-		called(t, calls, "kubeadm version", "kubelet --version", "kubeadm version", "kubelet --version", "containerd config dump")
+		called(t, calls, "kubeadm version", "kubelet --version", "containerd config dump")
 	}
 	if got, want := m.read("etc/containerd/certs.d/_default/hosts.toml"), "server = \"http://198.51.100.5\"\n[host.\"http://198.51.100.5\"]\n  capabilities = [\"pull\", \"resolve\"]\n"; got != want {
 		t.Errorf("hosts.toml:\n%s\nwant:\n%s", got, want)

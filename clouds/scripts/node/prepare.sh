@@ -8,8 +8,10 @@ main() {
 	exclusively
 	check_kernel
 	# The first file says that packages of ours are perhaps half installed.
-	if [ -e "$STATE/packages" ] && [ ! -e "$STATE/packages.done" ] || [ "$(installed)" != "$VERSION $VERSION" ]; then
+	found=$(installed)
+	if [ -e "$STATE/packages" ] && [ ! -e "$STATE/packages.done" ] || [ "$found" != "$VERSION $VERSION" ]; then
 		install_packages
+		found=$(installed)
 	fi
 	check_versions
 	mirror
@@ -24,7 +26,7 @@ check_kernel() {
 
 install_packages() {
 	# A running node must be upgraded the kubeadm way, one component at a time.
-	[ ! -e "$ROOT/etc/kubernetes/kubelet.conf" ] || die "this node runs Kubernetes $(installed | cut -d ' ' -f 2), and kubernetesVersion is $VERSION: if it has been upgraded by hand, set kubernetesVersion to what it runs; otherwise replace the machine"
+	[ ! -e "$ROOT/etc/kubernetes/kubelet.conf" ] || die "this node runs Kubernetes ${found#* }, and kubernetesVersion is $VERSION: if it has been upgraded by hand, set kubernetesVersion to what it runs; otherwise replace the machine"
 	touch "$STATE/packages"
 	say "installing Kubernetes $VERSION from ${PACKAGES:-https://pkgs.k8s.io}"
 	# The file says that containerd is ours, perhaps half installed.
@@ -39,9 +41,9 @@ install_packages() {
 }
 
 configure_containerd() {
-	found=$(containerd --version 2>/dev/null | cut -d ' ' -f 3) || found=none
-	case ${found#v} in
-	'' | none | [01].*) die "expected containerd 2 or newer from the image's packages, found ${found:-none}: give the machine an image that has it, such as Ubuntu 24.04" ;;
+	runs=$(containerd --version 2>/dev/null | cut -d ' ' -f 3) || runs=none
+	case ${runs#v} in
+	'' | none | [01].*) die "expected containerd 2 or newer from the image's packages, found ${runs:-none}: give the machine an image that has it, such as Ubuntu 24.04" ;;
 	esac
 	pause=$(kubeadm config images list --kubernetes-version "$VERSION" 2>/dev/null | grep /pause:) || die "kubeadm config images list: expected a pause image, found none"
 	put "$ROOT"/etc/containerd/config.toml <<-EOT
@@ -65,7 +67,7 @@ check_versions() {
 	for tool in kubeadm kubelet kubectl containerd runc openssl; do
 		command -v $tool >/dev/null || die "expected $tool to be installed, found kubeadm without it: give the machine an image that has all of them, or none"
 	done
-	[ "$(installed)" = "$VERSION $VERSION" ] || die "expected kubeadm and kubelet $VERSION after their packages were installed, found $(installed): does the image have others before them on the PATH?"
+	[ "$found" = "$VERSION $VERSION" ] || die "expected kubeadm and kubelet $VERSION after their packages were installed, found $found: does the image have others before them on the PATH?"
 	mkdir -p "$ROOT/opt/cni/bin"
 	# The mesh brings its own plugin and needs these two beside it.
 	for plugin in loopback portmap; do
