@@ -48,6 +48,6 @@ func (s *Settings) afterwards(cluster string) string {
     pulumi destroy     # if all shall go`
 	}
 	return `pulumi up          # it hosts the federation, and so stays
-    pulumi refresh && pulumi up     # makes it anew, if its machines are gone; then take lost: true away
+    pulumi refresh && pulumi up     # creates it again, if its machines are gone; then take lost: true away
     pulumi destroy     # if all shall go`
 }

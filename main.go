@@ -1,6 +1,7 @@
-// Command hybrid makes Kubernetes clusters on several clouds, names them, joins them
+// The Pulumi program: it makes Kubernetes clusters on several clouds, names them, joins them
 // to one network and one federation, and puts a replicated PostgreSQL into that: see
-// README.md. It is run by Pulumi.
+// README.md. Pulumi runs it. The command hybrid, which looks at what it has made, is in
+// cmd/hybrid.
 package main
 
 import (
@@ -43,9 +44,9 @@ type system struct {
 	clusters []*clouds.Cluster
 	// zone has the names in the DNS; nil without names.
 	zone *federation.Zone
-	// openings let the clusters' machines reach each other.
-	openings []pulumi.Resource
-	mesh     *mesh.Mesh
+	// peerRules are the firewalls' rules that let the clusters' machines reach each other.
+	peerRules []pulumi.Resource
+	mesh      *mesh.Mesh
 	// federation is an API over all clusters.
 	federation *federation.Federation
 	// database is PostgreSQL; nil if it is switched off.
@@ -133,7 +134,7 @@ func (s *system) makeClusters(ctx *pulumi.Context) error {
 	for _, i := range s.settings.turns() {
 		c := s.settings.Clusters[i]
 		made, err := clouds.NewCluster(ctx, c.Name, &clouds.ClusterArgs{
-			Settings: c, Shared: s.settings.Shared, Names: s.settings.names(c.Name), Rollout: s.rollout,
+			Settings: c, Shared: s.settings.Shared, DNSNames: s.settings.dnsNames(c.Name), Rollout: s.rollout,
 			Verify: s.verifier(ctx, c.Name),
 		})
 		if err != nil {
@@ -159,16 +160,16 @@ func (s *system) makeZone(ctx *pulumi.Context) (err error) {
 
 // joinClusters makes one network of all clusters' pods.
 func (s *system) joinClusters(ctx *pulumi.Context) (err error) {
-	if s.openings, err = clouds.Connect(s.clusters); err != nil {
+	if s.peerRules, err = clouds.Connect(s.clusters); err != nil {
 		return err
 	}
 	s.mesh, err = mesh.New(ctx, "mesh", &mesh.Args{
-		Settings: s.settings.Mesh,
-		Clusters: s.clusters,
-		Host:     s.host(),
-		Range:    s.settings.PodCIDR,
-		Openings: s.openings,
-		Password: s.settings.WeavePassword,
+		Settings:  s.settings.Mesh,
+		Clusters:  s.clusters,
+		Host:      s.host(),
+		Range:     s.settings.PodCIDR,
+		PeerRules: s.peerRules,
+		Password:  s.settings.WeavePassword,
 	})
 	return err
 }
@@ -181,8 +182,8 @@ func (s *system) federate(ctx *pulumi.Context) (err error) {
 		Host:              s.host(),
 		Mesh:              s.mesh.Up,
 		KubernetesVersion: s.settings.KubernetesVersion,
-		Openings:          s.openings,
-		Names:             s.settings.names(federation.RecordName),
+		PeerRules:         s.peerRules,
+		DNSNames:          s.settings.dnsNames(federation.RecordName),
 		Token:             s.settings.FederationToken,
 		// Weave Net's has a shell and curl, and is on every node.
 		ToolsImage: s.settings.Mesh.Image,

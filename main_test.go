@@ -147,11 +147,11 @@ func TestOneCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := made["paris-mesh command:remote:Command"]; !ok {
-		t.Error("nobody waits for the mesh")
+		t.Error("found no step that waits for the mesh")
 	}
 	for name := range made {
 		if strings.Contains(name, "mesh-admission") || strings.HasPrefix(name, "paris-mesh-tcp ") {
-			t.Errorf("%s: there is nobody else", name)
+			t.Errorf("%s: there is no other cluster", name)
 		}
 	}
 }

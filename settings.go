@@ -102,7 +102,7 @@ func (c stack) settings() (*Settings, error) {
 }
 
 // leave takes the clusters that are lost out of the settings, all but the federation's
-// host: that can only be made anew.
+// host: that can only be created again.
 func (s *Settings) leave(p *settings.Problems) {
 	s.listed = s.clusterNames()
 	s.Clusters = slices.DeleteFunc(s.Clusters, func(c clouds.Settings) bool {
@@ -131,7 +131,7 @@ func subject(c clouds.Settings) string { return fmt.Sprintf("cluster %q", c.Name
 
 // names are the names that something has in the DNS: one in the zone, or none
 // without a zone.
-func (s *Settings) names(label string) []string {
+func (s *Settings) dnsNames(label string) []string {
 	if !s.Zone.Enabled {
 		return nil
 	}

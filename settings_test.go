@@ -20,7 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-var update = flag.Bool("update", false, "write testdata anew")
+var update = flag.Bool("update", false, "rewrite testdata")
 
 // stackConfig is the config that pulumi hands to the program: a stack file over
 // the defaults of Pulumi.yaml.

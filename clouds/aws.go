@@ -15,7 +15,7 @@ const canonical = "099720109477"
 
 // amazon makes clusters of EC2 instances.
 type amazon struct {
-	*site
+	*builder
 	vpc       *ec2.Vpc
 	gateway   *ec2.InternetGateway
 	subnet    *ec2.Subnet
@@ -130,9 +130,9 @@ func (a *amazon) allow(r Rule) error {
 	return nil
 }
 
-// admit makes one ingress rule per rule and node, named after that.
-func (a *amazon) admit(guests []guest) (made []pulumi.Resource, err error) {
-	for _, g := range guests {
+// allowClusters makes one ingress rule per rule and node, named after that.
+func (a *amazon) allowClusters(others []otherCluster) (made []pulumi.Resource, err error) {
+	for _, g := range others {
 		for _, r := range g.rules {
 			for i, address := range singles(g.Cluster) {
 				in := a.ingress(r)

@@ -50,7 +50,7 @@ func scriptBody(name string) (string, error) {
 // the deletion of the old member would remove the new node, which has the same
 // name.
 type bootstrap struct {
-	*site
+	*builder
 	key pulumi.StringOutput // SSH private key
 	pem pulumi.StringOutput // the same, in PEM
 }
@@ -126,7 +126,7 @@ func (b *bootstrap) kubernetes(nodes []*Node) (adminConf pulumi.StringOutput, id
 
 // prepare meets a machine and makes it fit for kubeadm.
 func (b *bootstrap) prepare(n *Node) (*host, error) {
-	// The only connection that trusts whoever answers: user-data holds no secret
+	// The only connection that trusts any machine that answers: user-data holds no secret
 	// host key that could be pinned from the start. It carries nothing secret
 	// either, and asks for the key that all later connections insist on.
 	h := &host{Node: n}
@@ -200,13 +200,9 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 	if err != nil {
 		return err
 	}
-	printed := pulumi.ToSecret(token.Stdout).(pulumi.StringOutput)
-	config := pulumi.All(printed, worker.PrivateAddress).ApplyT(func(v []any) (string, error) {
-		t, err := parseTicket(v[0].(string))
-		if err != nil {
-			return "", err
-		}
-		return joinDocument(b.args, worker.Name, v[1].(string), t)
+	parsed := pulumi.ToSecret(token.Stdout).(pulumi.StringOutput).ApplyT(parseJoin)
+	config := pulumi.All(parsed, worker.PrivateAddress).ApplyT(func(v []any) (string, error) {
+		return joinDocument(b.args, worker.Name, v[1].(string), v[0].(joinCommand))
 	}).(pulumi.StringOutput)
 	kubelet, err := render(kubeletConfiguration(b.args))
 	if err != nil {
@@ -217,7 +213,7 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 		params: pulumi.StringMap{
 			"NODE":      pulumi.String(worker.Name),
 			"CONFIG":    config,
-			"CA_HASH":   ticketPart(printed, func(t ticket) string { return t.caHash }),
+			"CA_HASH":   joinPart(parsed, func(j joinCommand) string { return j.caHash }),
 			"TOKEN_URN": token.URN().ToStringOutput(),
 			"KUBELET":   pulumi.String(strings.TrimSpace(kubelet)),
 		},
@@ -232,7 +228,7 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 		params: pulumi.StringMap{
 			"NODE":     pulumi.String(worker.Name),
 			"ADDRESS":  worker.PrivateAddress,
-			"TOKEN_ID": ticketPart(printed, ticket.id),
+			"TOKEN_ID": joinPart(parsed, joinCommand.id),
 		},
 		// A node need not leave a cluster that goes away, or has gone: init is
 		// deleted with its machine, and when a new machine takes its place.
@@ -241,12 +237,9 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 	return err
 }
 
-// ticketPart takes something out of what kubeadm printed.
-func ticketPart(printed pulumi.StringOutput, part func(ticket) string) pulumi.StringOutput {
-	return printed.ApplyT(func(s string) (string, error) {
-		t, err := parseTicket(s)
-		return part(t), err
-	}).(pulumi.StringOutput)
+// joinPart takes something out of what kubeadm printed.
+func joinPart(parsed pulumi.Output, part func(joinCommand) string) pulumi.StringOutput {
+	return parsed.ApplyT(func(j any) string { return part(j.(joinCommand)) }).(pulumi.StringOutput)
 }
 
 // id is the ID of a command: another one each time the command is redone.

@@ -18,9 +18,9 @@ type ClusterArgs struct {
 
 	// Optional.
 
-	// Names are DNS names by which the Kubernetes API is reached. Its certificate
-	// is valid for them, and is made anew when they change.
-	Names []string
+	// DNSNames are those by which the Kubernetes API is reached. Its certificate
+	// is valid for them, and is renewed when they change.
+	DNSNames []string
 	// Rollout has nodes take turns when their machines' types change, or their version
 	// of Kubernetes. Without it machines change all at the same time.
 	Rollout *Rollout
@@ -74,7 +74,7 @@ type Cluster struct {
 	SSHPrivateKey pulumi.StringOutput
 	// Provider makes Kubernetes objects in the cluster.
 	Provider *kubernetes.Provider
-	// Identity is replaced when the cluster is made anew: what lives in the
+	// Identity is replaced when the cluster is created again: what lives in the
 	// cluster is DeletedWith it, since it needs no deletion of its own then.
 	Identity pulumi.CustomResource
 	// Lost says that what can't be reached here is forgotten.
@@ -105,9 +105,9 @@ type cloud interface {
 	// address allocates the static public address of a node to come.
 	address(node string) error
 	machine(node, machineType string, opts ...pulumi.ResourceOption) (*Node, error)
-	// admit lets the nodes of other clusters in, later: their addresses are
+	// allowClusters lets the nodes of other clusters in, later: their addresses are
 	// known when their machines are.
-	admit(guests []guest) ([]pulumi.Resource, error)
+	allowClusters(others []otherCluster) ([]pulumi.Resource, error)
 }
 
 // NewCluster makes a cluster named name. The name is the prefix of all its
@@ -127,7 +127,7 @@ func NewCluster(ctx *pulumi.Context, name string, args *ClusterArgs, opts ...pul
 }
 
 func (c *Cluster) build(ctx *pulumi.Context, args ClusterArgs) error {
-	s := &site{ctx: ctx, cluster: c.Name, args: &args, parent: c}
+	s := &builder{ctx: ctx, cluster: c.Name, args: &args, parent: c}
 	cl, err := newCloud(s)
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ func (c *Cluster) build(ctx *pulumi.Context, args ClusterArgs) error {
 	if err := c.provision(s, cl); err != nil {
 		return err
 	}
-	b := &bootstrap{site: s, key: c.SSHPrivateKey, pem: c.pem}
+	b := &bootstrap{builder: s, key: c.SSHPrivateKey, pem: c.pem}
 	adminConf, identity, err := b.kubernetes(c.Nodes)
 	if err != nil {
 		return err
@@ -148,7 +148,7 @@ func (c *Cluster) build(ctx *pulumi.Context, args ClusterArgs) error {
 }
 
 // provision makes network and machines, in the same order on every cloud.
-func (c *Cluster) provision(s *site, cl cloud) error {
+func (c *Cluster) provision(s *builder, cl cloud) error {
 	// Every cluster has a key of its own: DigitalOcean takes the same public key
 	// only once per account, and a stolen one opens one cluster only.
 	key, err := tls.NewPrivateKey(s.ctx, s.named("ssh"), &tls.PrivateKeyArgs{Algorithm: pulumi.String("ED25519")}, pulumi.Parent(c))
@@ -205,7 +205,7 @@ func (c *Cluster) provision(s *site, cl cloud) error {
 }
 
 // connect makes the kubeconfig and the Kubernetes provider.
-func (c *Cluster) connect(s *site, adminConf pulumi.StringOutput) error {
+func (c *Cluster) connect(s *builder, adminConf pulumi.StringOutput) error {
 	c.Kubeconfig = pulumi.ToSecret(pulumi.All(adminConf, c.ControlPlane().PublicAddress).ApplyT(
 		func(v []any) (string, error) {
 			text, err := AdminKubeconfig(c.Name, v[0].(string), v[1].(string))

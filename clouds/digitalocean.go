@@ -9,7 +9,7 @@ import (
 
 // digitalOcean makes clusters of droplets.
 type digitalOcean struct {
-	*site
+	*builder
 	vpc       *digitalocean.Vpc
 	tag       *digitalocean.Tag
 	wall      *digitalocean.Firewall
@@ -78,13 +78,13 @@ func (d *digitalOcean) firewall(rules []Rule) (err error) {
 	return err
 }
 
-// admit is a firewall beside the first, with the same tag: what either lets in is
+// allowClusters makes a firewall beside the first, with the same tag: what either lets in is
 // let in. The first can't name its peers, for it is there before all droplets.
-func (d *digitalOcean) admit(guests []guest) ([]pulumi.Resource, error) {
-	// One rule for all guests that it is for: a firewall may have 50 only.
+func (d *digitalOcean) allowClusters(others []otherCluster) ([]pulumi.Resource, error) {
+	// One rule for all clusters that it is for: a firewall may have 50 only.
 	var rules []Rule
 	sources := map[string]pulumi.StringArray{}
-	for _, g := range guests {
+	for _, g := range others {
 		for _, r := range g.rules {
 			if sources[r.Name] == nil {
 				rules = append(rules, r)
@@ -129,7 +129,7 @@ func (d *digitalOcean) machine(node, machineType string, opts ...pulumi.Resource
 		SshKeys:  pulumi.StringArray{d.key.Fingerprint},
 		Tags:     pulumi.StringArray{d.tag.Name},
 		UserData: pulumi.String(userData),
-		// It opens SSH to whoever may use the vendor's console.
+		// It opens SSH to all who may use the vendor's console.
 		DropletAgent: pulumi.Bool(false),
 		// A disk that has grown with its droplet's size never shrinks again, so that
 		// there would be no way back.

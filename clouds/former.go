@@ -36,7 +36,7 @@ const commandType = " command:remote:Command"
 
 // formerCluster is what the stack's output clusters says of a cluster.
 type formerCluster struct {
-	// Fixed are the settings that it has been made with, see site.fixed.
+	// Fixed are the settings that it has been made with, see builder.fixed.
 	Fixed map[string]string
 }
 
@@ -133,7 +133,7 @@ func (f *Former) loginBy(step string) (*login, error) {
 
 // fixed are the settings that can't change in a cluster that is there, by their
 // names. They are those with defaults.
-func (s *site) fixed() map[string]string {
+func (s *builder) fixed() map[string]string {
 	all := map[string]string{
 		"cloud": s.args.Cloud, "region": s.args.Region, "networkCidr": s.args.NetworkCIDR.String(),
 		"serviceCidr": s.args.ServiceCIDR.String(), "hybrid:podCidr": s.args.PodCIDR.String(),
@@ -158,7 +158,7 @@ var renewing = []string{"cloud", "region", "zone", "networkCidr", "gcp:project"}
 // what to do. It warns of what it is going to lose.
 func (f *Former) Check(ctx *pulumi.Context, settings Settings, shared Shared) ([]string, error) {
 	name := settings.Name
-	s := &site{ctx: ctx, cluster: name, args: &ClusterArgs{Settings: settings, Shared: shared}}
+	s := &builder{ctx: ctx, cluster: name, args: &ClusterArgs{Settings: settings, Shared: shared}}
 	cl, err := newCloud(s)
 	if err != nil {
 		return nil, err

@@ -8,7 +8,7 @@ import (
 
 // google makes clusters of Compute Engine instances.
 type google struct {
-	*site
+	*builder
 	vpc       *compute.Network
 	subnet    *compute.Subnetwork
 	public    pulumi.StringInput
@@ -93,9 +93,9 @@ func (g *google) firewall(rules []Rule) error {
 	return nil
 }
 
-// admit is a firewall per peer: one more leaves the others alone.
-func (g *google) admit(guests []guest) (made []pulumi.Resource, err error) {
-	for _, p := range guests {
+// allowClusters makes a firewall per cluster: one more leaves the others alone.
+func (g *google) allowClusters(others []otherCluster) (made []pulumi.Resource, err error) {
+	for _, p := range others {
 		var allows compute.FirewallAllowArray
 		for _, r := range p.rules {
 			allows = append(allows, compute.FirewallAllowArgs{

@@ -70,7 +70,7 @@ func TestEncryptionKeyStays(t *testing.T) {
 	if info, err := os.Stat(m.Dir + "/" + path); err != nil || info.Mode() != 0o600 {
 		t.Errorf("found mode %v, %v; want 0600", info.Mode(), err)
 	}
-	if _, _, err := initialized(t, m, func(a *ClusterArgs) { a.Names = []string{"a.example.org"} }); err == nil {
+	if _, _, err := initialized(t, m, func(a *ClusterArgs) { a.DNSNames = []string{"a.example.org"} }); err == nil {
 		t.Error("want an error: there is no certificate to rename")
 	}
 	if after := m.read(path); after != before {
@@ -151,7 +151,7 @@ func TestSecretsAreEncryptedOnce(t *testing.T) {
 
 // Other names change the certificate of a cluster that is there, and nothing else.
 func TestRename(t *testing.T) {
-	names := func(names ...string) func(*ClusterArgs) { return func(a *ClusterArgs) { a.Names = names } }
+	names := func(names ...string) func(*ClusterArgs) { return func(a *ClusterArgs) { a.DNSNames = names } }
 	m := newMachine(t)
 	if stderr, _, err := initialized(t, m, names("a.example.org")); err != nil {
 		t.Fatalf("%v: %s", err, stderr)

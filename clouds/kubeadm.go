@@ -192,7 +192,7 @@ func without(d document, keys ...string) document {
 
 func clusterConfiguration(cluster string, args *ClusterArgs, node, private, public string) document {
 	names := []any{private, public, node}
-	for _, n := range args.Names {
+	for _, n := range args.DNSNames {
 		names = append(names, n)
 	}
 	return merged(document{
@@ -224,7 +224,7 @@ func certificateNames(cluster string, args *ClusterArgs, node, private, public s
 }
 
 // joinDocument is what kubeadm join reads. It contains the token: a secret.
-func joinDocument(args *ClusterArgs, node, private string, t ticket) (string, error) {
+func joinDocument(args *ClusterArgs, node, private string, t joinCommand) (string, error) {
 	return render(merged(document{
 		"apiVersion":       kubeadmVersion,
 		"kind":             "JoinConfiguration",
@@ -250,24 +250,24 @@ func registration(node, private string) document {
 	}
 }
 
-// ticket is what a worker needs to join.
-type ticket struct{ endpoint, token, caHash string }
+// joinCommand is what a worker needs to join.
+type joinCommand struct{ endpoint, token, caHash string }
 
 // id is the token's public half.
-func (t ticket) id() string {
+func (t joinCommand) id() string {
 	id, _, _ := strings.Cut(t.token, ".")
 	return id
 }
 
-var joinCommand = regexp.MustCompile(`^kubeadm join (\S+) --token ([a-z0-9]{6}\.[a-z0-9]{16}) --discovery-token-ca-cert-hash (sha256:[0-9a-f]{64})\s*$`)
+var joinLine = regexp.MustCompile(`^kubeadm join (\S+) --token ([a-z0-9]{6}\.[a-z0-9]{16}) --discovery-token-ca-cert-hash (sha256:[0-9a-f]{64})\s*$`)
 
-// parseTicket reads what `kubeadm token create --print-join-command` prints.
-func parseTicket(printed string) (ticket, error) {
-	m := joinCommand.FindStringSubmatch(printed)
+// parseJoin reads what `kubeadm token create --print-join-command` prints.
+func parseJoin(printed string) (joinCommand, error) {
+	m := joinLine.FindStringSubmatch(printed)
 	if m == nil { // never quote it: it may hold the token
-		return ticket{}, fmt.Errorf("kubeadm token create: expected one line \"kubeadm join …\", found %d characters of something else", len(printed))
+		return joinCommand{}, fmt.Errorf("kubeadm token create: expected one line \"kubeadm join …\", found %d characters of something else", len(printed))
 	}
-	return ticket{endpoint: m[1], token: m[2], caHash: m[3]}, nil
+	return joinCommand{endpoint: m[1], token: m[2], caHash: m[3]}, nil
 }
 
 // render writes documents one after the other, keys sorted.

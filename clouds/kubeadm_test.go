@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-var update = flag.Bool("update", false, "write testdata anew")
+var update = flag.Bool("update", false, "rewrite testdata")
 
 // golden compares with a file in testdata.
 func golden(t *testing.T, file, got string) {
@@ -36,7 +36,7 @@ func golden(t *testing.T, file, got string) {
 
 func overridden() *ClusterArgs {
 	a := args(AWS)
-	a.Names = []string{"frankfurt.example.org"}
+	a.DNSNames = []string{"frankfurt.example.org"}
 	a.Kubeadm = KubeadmOverrides{
 		InitConfiguration: document{"nodeRegistration": document{
 			"ignorePreflightErrors": []any{"NumCPU"},
@@ -65,7 +65,7 @@ func TestKubeadmDocuments(t *testing.T) {
 		golden(t, file, got)
 	}
 	for file, a := range map[string]*ClusterArgs{"join.yaml": args(AWS), "join-overridden.yaml": overridden()} {
-		got, err := joinDocument(a, "frankfurt-2", "10.10.0.3", ticket{"10.10.0.2:6443", token, caHash})
+		got, err := joinDocument(a, "frankfurt-2", "10.10.0.3", joinCommand{"10.10.0.2:6443", token, caHash})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestSettingsOfARunningCluster(t *testing.T) {
 		counts bool
 	}{
 		"version":  {func(a *ClusterArgs) { a.Shared.KubernetesVersion = "v1.35.8" }, false},
-		"names":    {func(a *ClusterArgs) { a.Names = []string{"frankfurt.example.org"} }, false},
+		"names":    {func(a *ClusterArgs) { a.DNSNames = []string{"frankfurt.example.org"} }, false},
 		"services": {func(a *ClusterArgs) { a.ServiceCIDR = a.NetworkCIDR }, false},
 		"registration": {func(a *ClusterArgs) {
 			a.Kubeadm = KubeadmOverrides{InitConfiguration: overridden().Kubeadm.InitConfiguration}
@@ -166,7 +166,7 @@ func TestEmptyOverrides(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		join, err := joinDocument(a, "frankfurt-2", "10.10.0.3", ticket{"10.10.0.2:6443", token, caHash})
+		join, err := joinDocument(a, "frankfurt-2", "10.10.0.3", joinCommand{"10.10.0.2:6443", token, caHash})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +236,7 @@ func TestMisfits(t *testing.T) {
 		a := args(AWS)
 		a.Kubeadm = k
 		initDocuments("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")
-		joinDocument(a, "frankfurt-2", "10.10.0.3", ticket{"10.10.0.2:6443", token, caHash})
+		joinDocument(a, "frankfurt-2", "10.10.0.3", joinCommand{"10.10.0.2:6443", token, caHash})
 		certificateNames("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")
 	}
 }
@@ -268,7 +268,7 @@ func TestKubeadmFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	join, err := joinDocument(overridden(), "frankfurt-2", "10.10.0.3", ticket{"10.10.0.2:6443", token, caHash})
+	join, err := joinDocument(overridden(), "frankfurt-2", "10.10.0.3", joinCommand{"10.10.0.2:6443", token, caHash})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,12 +297,12 @@ func TestKubeadmFields(t *testing.T) {
 
 func TestParseTicket(t *testing.T) {
 	line := "kubeadm join 10.10.0.2:6443 --token " + token + " --discovery-token-ca-cert-hash " + caHash + " \n"
-	got, err := parseTicket(line)
-	if want := (ticket{"10.10.0.2:6443", token, caHash}); err != nil || got != want || got.id() != "abcdef" {
+	got, err := parseJoin(line)
+	if want := (joinCommand{"10.10.0.2:6443", token, caHash}); err != nil || got != want || got.id() != "abcdef" {
 		t.Errorf("found %v, %v; want %v", got, err, want)
 	}
 	for _, bad := range []string{"", "kubeadm join " + token, strings.Replace(line, "sha256:ab", "sha256:", 1)} {
-		if _, err := parseTicket(bad); err == nil || strings.Contains(err.Error(), "abcdef") {
+		if _, err := parseJoin(bad); err == nil || strings.Contains(err.Error(), "abcdef") {
 			t.Errorf("%q: found %v, want an error without the token", bad, err)
 		}
 	}

@@ -54,7 +54,7 @@ func build(t *testing.T, name string, args *ClusterArgs, preview bool, check fun
 
 // eachCloud runs a test for every cloud.
 func eachCloud(t *testing.T, f func(t *testing.T, cloud string)) {
-	for _, cloud := range Names {
+	for _, cloud := range Clouds {
 		t.Run(cloud, func(t *testing.T) { f(t, cloud) })
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// guest is another cluster whose nodes are let in, with what they may connect to.
-type guest struct {
+// otherCluster is one cluster whose nodes are let in, with what they may connect to.
+type otherCluster struct {
 	*Cluster
 	rules []Rule
 }
@@ -20,14 +20,14 @@ type guest struct {
 func Connect(clusters []*Cluster) ([]pulumi.Resource, error) {
 	var all []pulumi.Resource
 	for i, c := range clusters {
-		var guests []guest
+		var others []otherCluster
 		for _, peer := range slices.Delete(slices.Clone(clusters), i, i+1) {
-			guests = append(guests, guest{peer, PeerRules(c.hosts, peer.hosts)})
+			others = append(others, otherCluster{peer, PeerRules(c.hosts, peer.hosts)})
 		}
-		if len(guests) == 0 {
+		if len(others) == 0 {
 			continue
 		}
-		made, err := c.cloud.admit(guests)
+		made, err := c.cloud.allowClusters(others)
 		if err != nil {
 			return nil, fmt.Errorf("cluster %q: letting its peers in: %w", c.Name, err)
 		}

@@ -25,7 +25,7 @@ func federated(t *testing.T, host, cloud string, others ...string) *mockcloud.Re
 	r, err := mockcloud.Run(false, nil, func(ctx *pulumi.Context) error {
 		var all []*Cluster
 		for i, name := range append([]string{"london"}, others...) {
-			a := args(Names[i%len(Names)])
+			a := args(Clouds[i%len(Clouds)])
 			if i == 0 {
 				a = args(cloud)
 			}
@@ -47,7 +47,7 @@ func federated(t *testing.T, host, cloud string, others ...string) *mockcloud.Re
 }
 
 // Every cloud lets the others' nodes in by the addresses that they are seen by, at
-// the mesh's ports, and nobody else; and where the federation is, to and from its
+// the mesh's ports, and no others; and where the federation is, to and from its
 // host, the ports of that.
 func TestPeerFirewalls(t *testing.T) {
 	var mesh []string
@@ -92,7 +92,7 @@ func TestPeerFirewalls(t *testing.T) {
 	})
 }
 
-// One cluster has nobody to let in.
+// One cluster has no other to let in.
 func TestConnectOne(t *testing.T) {
 	eachCloud(t, func(t *testing.T, cloud string) {
 		for k := range connected(t, cloud).Made {

@@ -138,7 +138,7 @@ func TestPrepareInstalls(t *testing.T) {
 	}
 }
 
-// What dpkg and apt-get say when somebody else has the locks.
+// What dpkg and apt-get say when another program has the locks.
 const (
 	dpkgLocked = `echo "dpkg: error: dpkg frontend lock was locked by another process with pid 812"; exit 2`
 	aptLocked  = `echo "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 812 (apt-get)"; exit 100`

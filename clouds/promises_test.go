@@ -176,7 +176,7 @@ func TestProviderSettings(t *testing.T) {
 	})
 }
 
-// Certificates are renewed behind Pulumi's back: then admin.conf must be read anew,
+// Certificates are renewed behind Pulumi's back: then admin.conf must be read again,
 // and nothing else may happen for that.
 func TestAdminConfCanBeReadAnew(t *testing.T) {
 	r := build(t, "london", args(AWS), false, nil)

@@ -25,7 +25,7 @@ type Settings struct {
 	// Name is the prefix of all the cluster's resources, its Kubernetes name and its
 	// kubeconfig's context: a label of RFC 1035, for Google takes nothing else.
 	Name string `json:"name"`
-	// Cloud is one of Names.
+	// Cloud is one of Clouds.
 	Cloud string `json:"cloud"`
 	// Region is the cloud's own name of a region, such as lon1.
 	Region string `json:"region"`
@@ -109,7 +109,7 @@ func (s Settings) Problems() []string {
 func (s Settings) placeProblems() []string {
 	v, ok := vendors[s.Cloud]
 	if !ok {
-		return []string{fmt.Sprintf("cloud is %q: expected one of %s", s.Cloud, strings.Join(Names, ", "))}
+		return []string{fmt.Sprintf("cloud is %q: expected one of %s", s.Cloud, strings.Join(Clouds, ", "))}
 	}
 	var out []string
 	known := v.region.MatchString(s.Region)

@@ -59,7 +59,7 @@ func TestMachineTypes(t *testing.T) {
 func TestDefaultsAreRight(t *testing.T) {
 	eachCloud(t, func(t *testing.T, cloud string) {
 		a := args(cloud)
-		c, err := newCloud(&site{args: a})
+		c, err := newCloud(&builder{args: a})
 		if err != nil {
 			t.Fatal(err)
 		}

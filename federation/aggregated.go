@@ -15,7 +15,7 @@ const (
 
 // aggregated serves the kind Cluster, and passes requests on to members.
 func (b *builder) aggregated(needs []pulumi.Resource) (running, error) {
-	p := part{
+	p := program{
 		name: aggregatedName, image: karmadaImage("aggregated-apiserver"),
 		command: append(append([]string{
 			"/bin/" + aggregatedName,

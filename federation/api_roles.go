@@ -37,7 +37,7 @@ func (b *builder) roles() ([]pulumi.Resource, error) {
 	binding, err := rbacv1.NewClusterRoleBinding(b.ctx, b.named(proxyRole+"-binding"), &rbacv1.ClusterRoleBindingArgs{
 		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(proxyRole), Annotations: objects.Adopt()},
 		RoleRef:  rbacv1.RoleRefArgs{ApiGroup: pulumi.String("rbac.authorization.k8s.io"), Kind: pulumi.String("ClusterRole"), Name: pulumi.String(proxyRole)},
-		// Members let the federation speak for these, and for nobody else: the
+		// Members let the federation speak for these, and for no others: the
 		// programs, the token, and the group by which both may do what they do.
 		Subjects: rbacv1.SubjectArray{subject("User", "system:admin"), subject("User", "admin"), subject("Group", "system:masters")},
 	}, b.inFederation(pulumi.DependsOn([]pulumi.Resource{proxy}))...)

@@ -48,7 +48,7 @@ var servingFlags = []string{
 // apiServer is Kubernetes' own, with an etcd of the federation's: nothing in it is
 // run, but placed in members.
 func (b *builder) apiServer(needs []pulumi.Resource) (running, error) {
-	p := part{
+	p := program{
 		name: apiServerName, image: "registry.k8s.io/kube-apiserver:" + b.args.KubernetesVersion,
 		command: append(append([]string{
 			"kube-apiserver",

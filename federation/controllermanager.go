@@ -12,7 +12,7 @@ const kubeControllerManagerName = "kube-controller-manager"
 // after the API's objects: none that would run something. It signs no
 // certificates, and so need not have the authority's key.
 func (b *builder) kubeControllerManager(needs []pulumi.Resource) (running, error) {
-	return b.run(part{
+	return b.run(program{
 		name: kubeControllerManagerName, image: "registry.k8s.io/kube-controller-manager:" + b.args.KubernetesVersion,
 		command: []string{
 			"kube-controller-manager",

@@ -36,7 +36,7 @@ func TestPrograms(t *testing.T) {
 		if text(c, "resources", "requests", "cpu") == "" || text(c, "resources", "requests", "memory") == "" {
 			t.Errorf("%s requests nothing", name)
 		}
-		// Its own files, and nobody else's.
+		// Its own files, and no others.
 		for _, v := range list(spec, "volumes") {
 			if got := text(v, "secret", "secretName"); got != "" && got != name {
 				t.Errorf("%s reads %s", name, got)
@@ -116,7 +116,7 @@ func TestFlags(t *testing.T) {
 	has(t, r, "kube-controller-manager", "--controllers=namespace,garbagecollector,serviceaccount-token,clusterrole-aggregation", "--leader-elect=false")
 }
 
-// With one replica nobody elects, and no two may run at once; with more, one is
+// With one replica there is no election, and no two may run at once; with more, one is
 // always there.
 func TestReplicas(t *testing.T) {
 	one, two := world{}.make(t), world{change: func(a *Args) { a.Replicas = 2 }}.make(t)

@@ -24,7 +24,7 @@ const (
 // etcd keeps what the federation knows. It is one: its data is as safe as the
 // volume that it is on.
 func (b *builder) etcd(needs []pulumi.Resource) (pulumi.Resource, error) {
-	p := part{
+	p := program{
 		name: etcdName, image: EtcdImage,
 		command: append([]string{
 			"etcd", "--name=etcd-0",
@@ -87,7 +87,7 @@ func (b *builder) etcd(needs []pulumi.Resource) (pulumi.Resource, error) {
 
 // etcdStorage puts etcd's data where it outlives pod and reboot: on a volume of the
 // storage class, or in a folder of the host's control plane, where etcd then stays.
-func (b *builder) etcdStorage(pod *corev1.PodSpecArgs, p part) corev1.PersistentVolumeClaimTypeArray {
+func (b *builder) etcdStorage(pod *corev1.PodSpecArgs, p program) corev1.PersistentVolumeClaimTypeArray {
 	if b.args.StorageClass != "" {
 		pod.Volumes = corev1.VolumeArray{p.volume()}
 		return corev1.PersistentVolumeClaimTypeArray{corev1.PersistentVolumeClaimTypeArgs{

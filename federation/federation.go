@@ -42,10 +42,10 @@ type Args struct {
 
 	// Optional.
 
-	// Openings must exist before host and members can reach each other.
-	Openings []pulumi.Resource
-	// Names are DNS names of the API, which its certificate shall be valid for.
-	Names []string
+	// PeerRules are the firewalls' rules for other clusters: they must exist before host and members can reach each other.
+	PeerRules []pulumi.Resource
+	// DNSNames are those of the API, for which its certificate is to be valid.
+	DNSNames []string
 	// Token is the administrator's; a random one if nil.
 	Token pulumi.StringInput
 	// ToolsImage has sh and curl, and is on every node anyway. Pods wait by it for
@@ -70,7 +70,7 @@ type Federation struct {
 	// Members exist, by cluster's name, when the cluster is a Ready member. What is
 	// placed in a cluster depends on it: when it goes, the cluster leaves.
 	Members map[string]pulumi.Resource
-	// Identity is replaced when the federation is made anew: objects in it are
+	// Identity is replaced when the federation is created again: objects in it are
 	// DeletedWith it.
 	Identity pulumi.CustomResource
 }

@@ -70,14 +70,14 @@ func (w world) make(t *testing.T) *mockcloud.Record {
 	r, err := mockcloud.Run(w.preview, nil, func(ctx *pulumi.Context) error {
 		args := &Args{
 			Settings: DefaultSettings(), KubernetesVersion: "v1.35.4",
-			Names: []string{"federation.example.org"}, ToolsImage: "example.org/tools:1",
+			DNSNames: []string{"federation.example.org"}, ToolsImage: "example.org/tools:1",
 		}
 		made, err := mockclusters.New(ctx, w.workers)
 		if err != nil {
 			return err
 		}
 		args.Clusters, args.Host = made, made.Named(mockclusters.Host)
-		if args.Openings, err = clouds.Connect(args.Clusters); err != nil {
+		if args.PeerRules, err = clouds.Connect(args.Clusters); err != nil {
 			return err
 		}
 		args.Mesh = map[string]pulumi.Resource{}
@@ -185,7 +185,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// Whoever waits for an answer must not wait for a firewall.
+// What waits for an answer must not wait for a firewall.
 func TestOpenings(t *testing.T) {
 	r := world{}.make(t)
 	for name, a := range r.Made {

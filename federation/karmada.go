@@ -24,7 +24,7 @@ const controllerManagerName = "karmada-controller-manager"
 // Nothing is moved away from a member that is not Ready (feature Failover is off, as
 // is the default): that would make a second master of the database.
 func (b *builder) controllerManager(needs []pulumi.Resource) (running, error) {
-	return b.run(b.karmadaController(part{
+	return b.run(b.karmadaController(program{
 		name: controllerManagerName, image: karmadaImage("controller-manager"),
 		command: []string{
 			"/bin/" + controllerManagerName,
@@ -44,7 +44,7 @@ const schedulerName = "karmada-scheduler"
 
 // scheduler chooses members for objects.
 func (b *builder) scheduler(needs []pulumi.Resource) (running, error) {
-	return b.run(b.karmadaController(part{
+	return b.run(b.karmadaController(program{
 		name: schedulerName, image: karmadaImage("scheduler"),
 		command: []string{"/bin/" + schedulerName},
 		probes:  probes{scheme: "HTTP", port: 10351, live: "/healthz", ready: "/healthz"},
@@ -53,7 +53,7 @@ func (b *builder) scheduler(needs []pulumi.Resource) (running, error) {
 }
 
 // karmadaController adds what Karmada's controllers have in common.
-func (b *builder) karmadaController(p part) part {
+func (b *builder) karmadaController(p program) program {
 	p.command = append(p.command, "--kubeconfig="+files+"/kubeconfig", b.elects())
 	p.secret = pulumi.StringMap{"kubeconfig": b.inside, "ca.crt": b.pki.authority.Cert}
 	p.certificates = []pulumi.StringOutput{b.pki.authority.Cert, b.pki.admin.Cert}

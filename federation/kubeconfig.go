@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// identities makes what the control plane's parts know each other by: token,
+// identities makes what the control plane's programs know each other by: token,
 // certificates, kubeconfigs.
 func (b *builder) identities() (err error) {
 	if b.token, err = identity.Password(b.ctx, b.named("token"), b.args.Token, pulumi.Parent(b.Federation)); err != nil {
@@ -43,7 +43,7 @@ func (b *builder) connect(api running) error {
 		return err
 	}
 	reachable, err := host.Run(b.ctx, b.named("reachable"), host.ControlPlane(), s,
-		pulumi.Parent(b.Federation), pulumi.DependsOn(with(b.args.Openings, api.deployment)))
+		pulumi.Parent(b.Federation), pulumi.DependsOn(with(b.args.PeerRules, api.deployment)))
 	if err != nil {
 		return err
 	}

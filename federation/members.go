@@ -49,7 +49,7 @@ func (b *builder) member(c *clouds.Cluster) error {
 	}
 	s.Leaves = true
 	b.Members[c.Name], err = b.args.Host.Run(b.ctx, j.named("membership"), b.args.Host.ControlPlane(), s,
-		pulumi.Parent(b.Federation), pulumi.DependsOn(with(b.args.Openings, registered)),
+		pulumi.Parent(b.Federation), pulumi.DependsOn(with(b.args.PeerRules, registered)),
 		// There is nothing to leave when the federation goes, or has gone.
 		pulumi.DeletedWith(b.args.Host.Identity))
 	return err

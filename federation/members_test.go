@@ -76,7 +76,7 @@ func TestCredential(t *testing.T) {
 	}
 }
 
-// A member that is made anew must be looked at again, without leaving.
+// A member that is created again must be looked at again, without leaving.
 func TestMembershipIsUpdated(t *testing.T) {
 	command := world{}.make(t).Find(t, "london-federation-membership").Inputs
 	if stdin := text(command["stdin"]); !strings.Contains(stdin, "IDENTITY='london-1-init-id'") || !strings.Contains(stdin, "CLUSTER='london'") {

@@ -12,10 +12,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// pki is all that the control plane's parts prove themselves by.
+// pki is all that the control plane's programs prove themselves by.
 type pki struct {
-	// authority signs every certificate but the front proxy's: whoever has one of
-	// that authority is believed when it says whom it speaks for.
+	// authority signs every certificate but the front proxy's: the owner of one of that
+	// authority's may speak for any user.
 	authority, frontProxyAuthority identity.Certificate
 	// Servers.
 	etcd, apiServer, aggregated, webhook identity.Certificate
@@ -55,7 +55,7 @@ func (b *builder) newPKI() (p *pki, err error) {
 		{&p.etcd, p.authority, identity.Request{Name: "etcd", CommonName: "etcd", Uses: []string{identity.ServerAuth, identity.ClientAuth},
 			DNSNames: append(service(etcdName), "localhost"), Addresses: addresses[:1]}},
 		{&p.apiServer, p.authority, identity.Request{Name: "apiserver", CommonName: "karmada-apiserver", Uses: []string{identity.ServerAuth},
-			DNSNames: slices.Concat(service(apiServerName), []string{"localhost", "kubernetes", "kubernetes.default.svc"}, b.args.Names), Addresses: addresses}},
+			DNSNames: slices.Concat(service(apiServerName), []string{"localhost", "kubernetes", "kubernetes.default.svc"}, b.args.DNSNames), Addresses: addresses}},
 		// The API server looks for a service within the federation, by that name.
 		{&p.aggregated, p.authority, identity.Request{Name: "aggregated", CommonName: "karmada-aggregated-apiserver", Uses: []string{identity.ServerAuth},
 			DNSNames: append(service(aggregatedName), aggregatedName+"."+systemNamespace+".svc")}},

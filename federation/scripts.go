@@ -43,7 +43,7 @@ func (b *builder) script(name, timeout string, params pulumi.StringMap) (clouds.
 	}
 	return clouds.Script{
 		Name: "federation-" + name, Body: text, Params: all, Timeout: timeout,
-		// A federation that is made anew has been looked at by nobody.
+		// A federation that is created again has not been looked at.
 		Triggers: pulumi.Array{b.args.Host.Identity.ID()},
 	}, nil
 }

@@ -16,7 +16,7 @@ const (
 
 // webhook checks and completes objects of Karmada's kinds.
 func (b *builder) webhook(needs []pulumi.Resource) (running, error) {
-	p := part{
+	p := program{
 		name: webhookName, image: karmadaImage("webhook"),
 		command: []string{
 			"/bin/" + webhookName,

@@ -16,7 +16,7 @@ import (
 const RecordName = "federation"
 
 // recordTTL is how many seconds others may remember an address. A node that is made
-// anew may have another one, and a minute is what users put up with; more would save
+// again may have another one, and a minute is what users put up with; more would save
 // nothing, for these names are asked for by few.
 const recordTTL = 60
 
@@ -99,7 +99,7 @@ func (z *Zone) build(ctx *pulumi.Context, name string, args *ZoneArgs) error {
 	return nil
 }
 
-// make makes a public zone. What somebody else puts into it keeps it from being
+// make makes a public zone. What others put into it keeps it from being
 // destroyed: its own records, which go first, don't.
 func (z *Zone) make(ctx *pulumi.Context, name string, args *ZoneArgs, project pulumi.StringPtrInput, provider pulumi.ProviderResource) (pulumi.StringOutput, error) {
 	zone, err := dns.NewManagedZone(ctx, name, &dns.ManagedZoneArgs{
@@ -120,7 +120,7 @@ func (z *Zone) find(ctx *pulumi.Context, args *ZoneArgs, provider pulumi.Provide
 	z.NameServers = found.NameServers()
 	return found.ApplyT(func(r dns.LookupManagedZoneResult) (string, error) {
 		if r.Visibility == "private" {
-			return "", fmt.Errorf("hybrid:zone: the managed zone %q is private, so nobody else would know its names: name a public one", r.Name)
+			return "", fmt.Errorf("hybrid:zone: the managed zone %q is private, so its names would not be known elsewhere: name a public one", r.Name)
 		}
 		if !strings.HasSuffix("."+args.Domain+".", "."+r.DnsName) {
 			return "", fmt.Errorf("hybrid:zone: the managed zone %q is that of %q, which %s is not in: name another, or set domain", r.Name, r.DnsName, args.Domain)

@@ -11,7 +11,7 @@ type ZoneSettings struct {
 	// Enabled says that there are names at all.
 	Enabled bool `json:"enabled"`
 	// Domain is what all names end in, without a dot at its end. It has no default: it
-	// must belong to whoever makes the zone.
+	// must belong to the user who makes the zone.
 	Domain string `json:"domain"`
 	// Existing is the name of a managed zone that the records go into. It belongs to
 	// others, and stays. If it is empty, a zone is made.

@@ -31,7 +31,7 @@ func script(name, timeout string, params pulumi.StringMap, triggers ...pulumi.In
 // takes part. It waits until the host has seeded the ring, so that there is
 // something to join. When it goes, the cluster's peers have ended, and their
 // addresses go back to the ring.
-func (x *member) admission(host *member) (pulumi.Resource, error) {
+func (x *clusterMesh) admission(host *clusterMesh) (pulumi.Resource, error) {
 	// Without a trigger: a host that is created again has another host key, which runs
 	// this again and replaces nothing of this cluster.
 	s, err := script("admission", "15m", pulumi.StringMap{"CLUSTER": pulumi.String(x.cluster.Name)})
@@ -51,7 +51,7 @@ func (x *member) admission(host *member) (pulumi.Resource, error) {
 }
 
 // checks are last: the cluster is part of the mesh when they exist.
-func (x *member) checks(daemonSets []pulumi.Resource) error {
+func (x *clusterMesh) checks(daemonSets []pulumi.Resource) error {
 	c := x.cluster
 	generation := x.daemonSet.Metadata.Generation().ApplyT(func(n *int) string {
 		if n == nil {
@@ -89,7 +89,7 @@ func (x *member) checks(daemonSets []pulumi.Resource) error {
 	if err != nil {
 		return err
 	}
-	needs := slices.Concat(daemonSets, x.args.Openings, joined)
+	needs := slices.Concat(daemonSets, x.args.PeerRules, joined)
 	x.mesh.Up[c.Name], err = c.Run(x.ctx, x.named("mesh"), c.ControlPlane(), up,
 		pulumi.Parent(x.mesh), pulumi.DependsOn(needs))
 	if err != nil {
@@ -108,7 +108,7 @@ func (x *member) checks(daemonSets []pulumi.Resource) error {
 // goes before that; also when a new machine takes the node's place, since the
 // membership is its trigger: otherwise it would be the new peer that gives its
 // addresses back.
-func (x *member) takePart(n *clouds.Node) error {
+func (x *clusterMesh) takePart(n *clouds.Node) error {
 	s, err := script("peer", "15m", pulumi.StringMap{"NODE": pulumi.String(n.Name)}, n.Member.ID())
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func (x *member) takePart(n *clouds.Node) error {
 }
 
 // nodes are the names of all peers, in the order of the clusters.
-func (x *member) nodes() []string {
+func (x *clusterMesh) nodes() []string {
 	var names []string
 	for _, c := range x.args.Clusters {
 		for _, n := range c.Nodes {

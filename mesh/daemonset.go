@@ -29,7 +29,7 @@ const meetings = "/mesh"
 const grace = 5
 
 // weave makes the DaemonSet when what it needs is there.
-func (x *member) weave(needs []pulumi.Resource) (err error) {
+func (x *clusterMesh) weave(needs []pulumi.Resource) (err error) {
 	var before corev1.ContainerArray
 	if x.args.InitContainer {
 		before = corev1.ContainerArray{x.installer()}
@@ -80,7 +80,7 @@ func (x *member) weave(needs []pulumi.Resource) (err error) {
 }
 
 // peer is the container that is the peer.
-func (x *member) peer() corev1.ContainerArgs {
+func (x *clusterMesh) peer() corev1.ContainerArgs {
 	env := corev1.EnvVarArray{
 		corev1.EnvVarArgs{Name: pulumi.String("HOSTNAME"), ValueFrom: corev1.EnvVarSourceArgs{
 			FieldRef: corev1.ObjectFieldSelectorArgs{ApiVersion: pulumi.String("v1"), FieldPath: pulumi.String("spec.nodeName")},
@@ -119,7 +119,7 @@ func (x *member) peer() corev1.ContainerArgs {
 type variable struct{ name, value string }
 
 // environment are the settings with plain values.
-func (x *member) environment() []variable {
+func (x *clusterMesh) environment() []variable {
 	all := []variable{
 		{"IPALLOC_RANGE", x.args.Range.String()},
 		{"WEAVE_MTU", strconv.Itoa(x.args.MTU)},
@@ -144,7 +144,7 @@ func (x *member) environment() []variable {
 }
 
 // installer puts the CNI plugin and its configuration on the node.
-func (x *member) installer() corev1.ContainerArgs {
+func (x *clusterMesh) installer() corev1.ContainerArgs {
 	return corev1.ContainerArgs{
 		Name: pulumi.String("weave-init"), Image: pulumi.String(x.args.Image),
 		Command: pulumi.ToStringArray([]string{"/home/weave/init.sh"}),
@@ -158,7 +158,7 @@ func (x *member) installer() corev1.ContainerArgs {
 }
 
 // reconnector keeps offering the meeting points to the peer beside it.
-func (x *member) reconnector() corev1.ContainerArgs {
+func (x *clusterMesh) reconnector() corev1.ContainerArgs {
 	return corev1.ContainerArgs{
 		Name: pulumi.String("reconnect"), Image: pulumi.String(x.args.Image),
 		Command:      shell(reconnect),

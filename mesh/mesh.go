@@ -29,8 +29,8 @@ type Args struct {
 
 	// Optional.
 
-	// Openings must exist before nodes of different clusters can meet.
-	Openings []pulumi.Resource
+	// PeerRules are the firewalls' rules for other clusters: they must exist before nodes of different clusters can meet.
+	PeerRules []pulumi.Resource
 	// Password encrypts what goes between peers; a random one if nil.
 	Password pulumi.StringInput
 }
@@ -66,16 +66,16 @@ func (m *Mesh) build(ctx *pulumi.Context, name string, args *Args) error {
 	if m.Password, err = identity.Password(ctx, name+"-password", args.Password, pulumi.Parent(m)); err != nil {
 		return err
 	}
-	host, err := m.member(ctx, args, args.Host, nil)
+	host, err := m.inOne(ctx, args, args.Host, nil)
 	if err != nil {
 		return err
 	}
-	all := []*member{host}
+	all := []*clusterMesh{host}
 	for _, c := range args.Clusters {
 		if c == args.Host {
 			continue
 		}
-		joined, err := m.member(ctx, args, c, host)
+		joined, err := m.inOne(ctx, args, c, host)
 		if err != nil {
 			return err
 		}
@@ -94,8 +94,8 @@ func (m *Mesh) build(ctx *pulumi.Context, name string, args *Args) error {
 	return nil
 }
 
-// member is a cluster's part of the mesh.
-type member struct {
+// clusterMesh is the mesh in one cluster.
+type clusterMesh struct {
 	ctx     *pulumi.Context
 	mesh    *Mesh
 	args    *Args
@@ -105,9 +105,9 @@ type member struct {
 	daemonSet     *v1.DaemonSet
 }
 
-// member makes a cluster's part. host is nil for the host itself.
-func (m *Mesh) member(ctx *pulumi.Context, args *Args, c *clouds.Cluster, host *member) (*member, error) {
-	x := &member{ctx: ctx, mesh: m, args: args, cluster: c}
+// inOne makes the mesh in one cluster. host is nil for the host itself.
+func (m *Mesh) inOne(ctx *pulumi.Context, args *Args, c *clouds.Cluster, host *clusterMesh) (*clusterMesh, error) {
+	x := &clusterMesh{ctx: ctx, mesh: m, args: args, cluster: c}
 	var admitted []pulumi.Resource
 	if host != nil {
 		admission, err := x.admission(host)
@@ -127,12 +127,12 @@ func (m *Mesh) member(ctx *pulumi.Context, args *Args, c *clouds.Cluster, host *
 }
 
 // host says whether this is the cluster that seeds the ring.
-func (x *member) host() bool { return x.cluster == x.args.Host }
+func (x *clusterMesh) host() bool { return x.cluster == x.args.Host }
 
 // named names a resource of the cluster.
-func (x *member) named(suffix string) string { return x.cluster.Name + "-" + suffix }
+func (x *clusterMesh) named(suffix string) string { return x.cluster.Name + "-" + suffix }
 
 // inCluster are the options of each object in the cluster.
-func (x *member) inCluster(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
+func (x *clusterMesh) inCluster(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
 	return objects.Options(x.mesh, x.cluster.Provider, x.cluster.Identity, more...)
 }

@@ -33,7 +33,7 @@ func (w world) make(t *testing.T) *mockcloud.Record {
 			return err
 		}
 		args.Clusters, args.Host = made, made.Named(mockclusters.Host)
-		if args.Openings, err = clouds.Connect(args.Clusters); err != nil {
+		if args.PeerRules, err = clouds.Connect(args.Clusters); err != nil {
 			return err
 		}
 		if w.change != nil {

@@ -39,7 +39,7 @@ func metadata(name string) metav1.ObjectMetaArgs {
 }
 
 // objects are what the DaemonSet needs: rights, password, settings.
-func (x *member) objects() ([]pulumi.Resource, error) {
+func (x *clusterMesh) objects() ([]pulumi.Resource, error) {
 	all, err := x.access()
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (x *member) objects() ([]pulumi.Resource, error) {
 // The others meet all of the host's nodes: with one, its loss would be the loss of
 // the meeting point. The host's nodes are told of all others for the day when the
 // host is created again, see launch.sh.
-func (x *member) settings() pulumi.StringMapInput {
+func (x *clusterMesh) settings() pulumi.StringMapInput {
 	init, clusters := "observer", []*clouds.Cluster{x.args.Host}
 	if x.host() {
 		init = fmt.Sprintf("consensus=%d", len(x.cluster.Nodes))
@@ -91,7 +91,7 @@ func (x *member) settings() pulumi.StringMapInput {
 // access lets Weave Net list the nodes of its cluster, mark them as networked,
 // and keep a list of peers in a ConfigMap. It has no policy controller, and so
 // needs no right to read pods, namespaces and policies.
-func (x *member) access() ([]pulumi.Resource, error) {
+func (x *clusterMesh) access() ([]pulumi.Resource, error) {
 	account, err := v1.NewServiceAccount(x.ctx, x.named(Name), &v1.ServiceAccountArgs{Metadata: metadata(Name)}, x.inCluster()...)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ type selector struct{ apiVersion, kind, name string }
 // otherwise each cluster gets the object as it is.
 //
 // Weights are the numbers of replicas themselves, and their sum is what is divided:
-// so the division is exact. A change of weights makes Karmada divide anew, and the
+// so the division is exact. A change of weights makes Karmada divide again, and the
 // clusters' ReplicaSets are scaled: nothing is replaced.
 func (b *builder) policy(name string, selectors []selector, clusters []string, weights map[string]int) (pulumi.Resource, error) {
 	var about []any
@@ -38,7 +38,7 @@ func (b *builder) policy(name string, selectors []selector, clusters []string, w
 	}
 	return b.custom(name+"-policy", "policy.karmada.io/v1alpha1", "PropagationPolicy", name, map[string]any{
 		"resourceSelectors": about, "placement": placement,
-		// A federation that is made anew takes over what runs already.
+		// A federation that is created again adopts what runs already.
 		"conflictResolution": "Overwrite",
 	})
 }

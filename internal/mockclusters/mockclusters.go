@@ -28,7 +28,7 @@ func New(ctx *pulumi.Context, workers map[string]int) (Clusters, error) {
 	for i, name := range slices.Sorted(maps.Keys(workers)) {
 		args := &clouds.ClusterArgs{
 			Settings: clouds.Settings{
-				Cloud: clouds.Names[i%3], Region: "lon1", Workers: workers[name], FederationHost: name == Host,
+				Cloud: clouds.Clouds[i%3], Region: "lon1", Workers: workers[name], FederationHost: name == Host,
 				NetworkCIDR: netip.MustParsePrefix("10.10.0.0/24"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
 			},
 			Shared: clouds.DefaultShared(),

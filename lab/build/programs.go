@@ -85,7 +85,7 @@ func (b *Builder) programs() ([]program, error) {
 		{name: "pulumi-language-go", dir: "lab", pkg: "./languagehost/cmd/pulumi-language-go", ldflags: strip},
 		// The one program that is built for the user too: `pulumi up` builds it
 		// to the same place (see buildTarget in Pulumi.yaml) and finds it done.
-		{name: "the program", dir: ".", pkg: ".", output: filepath.Join(b.Project, "bin", "hybrid")},
+		{name: "the program", dir: ".", pkg: ".", output: filepath.Join(b.Project, "bin", "program")},
 		{name: "hybrid", dir: ".", pkg: "./cmd/hybrid", ldflags: strip},
 		{name: "kube", dir: "lab/upstream/kube", pkg: ".", ldflags: strip + stampKubernetes(kube)},
 		containerdProgram("containerd"),

@@ -44,7 +44,7 @@ func renewed(l *lab) {
 	}
 	for name, m := range members {
 		if now[name].uid != m.uid {
-			l.Errorf("member %s has been made anew", name)
+			l.Errorf("member %s has been replaced", name)
 		}
 	}
 	// With the new certificates objects are checked, placed and made.

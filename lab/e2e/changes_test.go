@@ -144,7 +144,7 @@ func replaced(e *edits, project, cluster, key string, value any) func(*lab) {
 	}
 }
 
-// machineIDs are the IDs of each node's first step: another machine is met anew. A new
+// machineIDs are the IDs of each node's first step: another machine is met again. A new
 // machine of Google's has the name, and so the ID, of the former.
 func (l *lab) machineIDs() map[string]string {
 	l.Helper()

@@ -27,7 +27,7 @@ var want = map[string][]string{
 }
 
 // warmLimit bounds `pulumi up` from nothing, to six replicas that stream, with
-// everything built and cached: 4 minutes on two cores of which nobody else has a
+// everything built and cached: 4 minutes on two cores of which no other program has a
 // share, and half as much again.
 const warmLimit = 6 * time.Minute
 

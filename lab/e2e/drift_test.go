@@ -14,7 +14,7 @@ import (
 )
 
 func drift(l *lab) {
-	// Somebody closes the API's port in AWS's console, and a worker dies.
+	// The API's port is closed in AWS's console, and a worker dies.
 	rule := l.resource("frankfurt-api-198.18.0.1-32")
 	l.command("cloud", "rm", "aws", rule.ID)
 	// A new connection: those that are established live on, as in a real firewall.
@@ -39,8 +39,8 @@ func drift(l *lab) {
 
 // controlPlanesLost takes a member's control plane away, then the federation's host's.
 // Nothing goes on before its user has said that the cluster is lost. The member leaves
-// then, and is made anew. The host stays: a new machine gets a new cluster, which the
-// old worker joins, and the federation's API is made anew with it. Other clusters
+// then, and is created again. The host stays: a new machine gets a new cluster, which the
+// old worker joins, and the federation's API is created again with it. Other clusters
 // aren't touched.
 func controlPlanesLost(l *lab) {
 	for _, cluster := range []string{"frankfurt", "america"} {

@@ -113,7 +113,7 @@ func guestAddresses(l *lab) string {
 		}
 	}
 	if slices.Sort(all); len(all) == 0 {
-		l.Error("london-peers lets nobody in")
+		l.Error("london-peers lets no cluster in")
 	}
 	return strings.Join(all, "\n")
 }

@@ -198,7 +198,7 @@ func meshPorts(l *lab) {
 }
 
 // datagrams sends some to a node: from a node of another cluster, and from this
-// machine, which is none. UDP answers nobody: what has arrived is looked at there.
+// machine, which is none. UDP has no answers: what has arrived is looked at there.
 func datagrams(l *lab, from, to string) {
 	const free, closed = 6784, 6785 // the mesh's port that sleeve leaves free, and its neighbor
 	for _, port := range []int{free, closed} {

@@ -119,7 +119,7 @@ func hostDies(l *lab) {
 	}
 	l.eventually(time.Minute, func() error {
 		if now, err := l.host.Exec(l.ctx, frankfurt, "pgrep", "-x", "weaver"); err != nil || now == old {
-			return fmt.Errorf("the peer on frankfurt-2 has not started anew: %q, %v", now, err)
+			return fmt.Errorf("the peer on frankfurt-2 has not restarted: %q, %v", now, err)
 		}
 		return othersConnected()
 	})

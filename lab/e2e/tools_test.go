@@ -180,7 +180,7 @@ func (l *lab) meshed(want map[string][]string) error {
 }
 
 // connected checks that every node is connected, encrypted, to all others and to
-// nobody else. It returns their peers.
+// no other. It returns their peers.
 func (l *lab) connected(want map[string][]string) (map[string]*weave.Peer, error) {
 	nodes := slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Values(want))...)))
 	peers := map[string]*weave.Peer{}

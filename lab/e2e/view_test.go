@@ -185,7 +185,7 @@ func picture(l *lab) {
 }
 
 // readmeLines runs the lines of the README between the test's mark and the end of
-// the block, as somebody does who copies them.
+// the block, as a user does who copies them.
 func readmeLines(l *lab) {
 	text, err := os.ReadFile(filepath.Join(l.stack.Project, "README.md"))
 	if err != nil {

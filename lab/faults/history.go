@@ -17,7 +17,7 @@ const (
 	Local = "local"
 	// Read is an answer to a question for the newest row.
 	Read = "read"
-	// Failed is a try that failed: whether the row is there, nobody knows.
+	// Failed is a try that failed: the row may be there or not.
 	Failed = "failed"
 )
 

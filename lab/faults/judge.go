@@ -130,7 +130,7 @@ func (v *Verdict) String() string {
 	fmt.Fprintf(&b, "%d rows acknowledged, %d lost, %d times two could write, %d commits that weren't waited for, %d reads", v.Acked, len(v.Lost), len(v.Overlaps), v.Local, v.Read)
 	for _, p := range v.Pauses {
 		if p.Target != ByName {
-			continue // whoever asks a member itself waits until it leads
+			continue // a client that asks a member itself waits until it leads
 		}
 		fmt.Fprintf(&b, "\n  %-5s from %-10s longest pause %5.1f s, from %s", p.Kind, p.Client, p.Lasted.Seconds(), clock(p.Begun))
 	}

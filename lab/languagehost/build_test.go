@@ -30,7 +30,7 @@ func TestBuildLinksOnlyWhatHasChanged(t *testing.T) {
 	first := built()
 	// go only touches a file that is up to date; linking makes another.
 	if second := built(); !os.SameFile(first, second) {
-		t.Error("an unchanged program was linked anew")
+		t.Error("an unchanged program was linked again")
 	}
 	if err := os.WriteFile(filepath.Join(info.GetRootDirectory(), "main.go"), []byte("package main\n\nfunc main() { println() }"), 0o600); err != nil {
 		t.Fatal(err)

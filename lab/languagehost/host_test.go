@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// testHost returns a host whose engine is at an address where nobody is.
+// testHost returns a host whose engine is at an address without a server.
 func testHost(t *testing.T) *host {
 	t.Helper()
 	h := newHost("127.0.0.1:1", func(string) {})

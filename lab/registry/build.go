@@ -22,7 +22,7 @@ import (
 )
 
 // Build makes the images, and puts the servers' programs beside them, in store.Dir. Only what
-// changed is made anew. A registry that runs serves the new images at once.
+// changed is made again. A registry that runs serves the new images at once.
 // progress receives one line at a time.
 func Build(ctx context.Context, cli *client.Client, in Inputs, progress func(line string)) error {
 	dir, err := store.Dir()

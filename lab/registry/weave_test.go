@@ -274,7 +274,7 @@ func TestWeaveLaunchExposesWhatItIsTold(t *testing.T) {
 	}
 }
 
-// As the fork's: what starts it anew is the program's probe.
+// As the fork's: what restarts it is the program's probe.
 func TestWeaveLaunchAsksForAnAddressOnce(t *testing.T) {
 	n := newNode(t, "INIT_CONTAINER=true")
 	n.program("bin/curl", `case $* in *"POST http://127.0.0.1:6784/ip/weave:expose") echo no address; echo expose >>`+n.dir+`/asked; exit 22 ;; esac`)

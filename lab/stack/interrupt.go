@@ -24,7 +24,7 @@ func share(ctx context.Context, cmd *exec.Cmd) {
 
 // typed says whether ctx, of signal.NotifyContext, was ended by the terminal: with ^C
 // it interrupts all of the foreground group. In raw mode, as when Pulumi draws on it,
-// ^C is a key like others, and an interrupt is somebody else's.
+// ^C is a key like others, and an interrupt comes from elsewhere.
 func typed(ctx context.Context) bool {
 	if cause := context.Cause(ctx); cause == nil || cause.Error() != os.Interrupt.String()+" signal received" {
 		return false

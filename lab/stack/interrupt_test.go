@@ -148,7 +148,7 @@ func TestPulumiIsInterruptedOnce(t *testing.T) {
 	}
 }
 
-// terminal returns the two ends of a terminal, whose output nobody reads.
+// terminal returns the two ends of a terminal, whose output is not read.
 func terminal(t *testing.T) (keyboard, screen *os.File) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)

@@ -118,7 +118,7 @@ func (s *Stack) WriteKubeconfig(ctx context.Context) error {
 	return replace(path, outputs.Kubeconfig)
 }
 
-// replace writes a file, for its owner only, of which nobody sees a half. Several may
+// replace writes a file, for its owner only, which is never seen half written. Several may
 // do so at the same time, so each has a file of its own: every kubectl brings a stale
 // kubeconfig up to date.
 func replace(path, text string) error {

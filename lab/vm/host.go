@@ -123,7 +123,7 @@ func (h *Host) removeContainer(ctx context.Context, id string) error {
 	if errdefs.IsNotFound(err) {
 		return nil
 	}
-	if errdefs.IsConflict(err) { // somebody else is removing it: wait for that
+	if errdefs.IsConflict(err) { // another process is removing it: wait for that
 		removed, failed := h.docker.ContainerWait(ctx, id, container.WaitConditionRemoved)
 		select {
 		case result := <-removed:

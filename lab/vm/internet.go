@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// The lab's internet is RFC 2544's range for benchmarks, which nobody routes.
+// The lab's internet is RFC 2544's range for benchmarks, which is routed nowhere.
 var (
 	Internet = netip.MustParsePrefix("198.18.0.0/16")
 	// Workstation is the host itself, from where the user works.

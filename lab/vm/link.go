@@ -19,7 +19,7 @@ import (
 )
 
 // Links is what lies between a network and the lab's internet. Its router keeps it,
-// whatever policy it gets; a network that is made anew has plain links.
+// whatever policy it gets; a network that is created again has plain links.
 type Links struct {
 	// Off says that nothing passes in either direction, as in an outage. What its
 	// machines say to each other passes.

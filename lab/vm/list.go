@@ -99,7 +99,7 @@ func (h *Host) switchOnKind(ctx context.Context, kind string, ready []string) (s
 	return started, errors.Join(errs...)
 }
 
-// gone says whether somebody has removed a container, or is about to.
+// gone says whether a container has been removed, or is about to be.
 func (h *Host) gone(ctx context.Context, id string) bool {
 	c, err := h.docker.ContainerInspect(ctx, id)
 	if err != nil {

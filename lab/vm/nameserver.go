@@ -14,7 +14,7 @@ import (
 
 // corefile makes CoreDNS serve the files of a folder, and see within half a second
 // what has changed there. One of them is the world: of a name in none of the others
-// it says that there is none, and asks nobody.
+// it says that there is none, and asks no other server.
 const corefile = `. {
 	errors
 	auto {
@@ -25,7 +25,7 @@ const corefile = `. {
 `
 
 // ensureNameServer starts the name server's container. It needs nothing but the
-// files: whoever dies, it goes on with what is there.
+// files: whatever dies, it goes on with what is there.
 func (h *Host) ensureNameServer(ctx context.Context) error {
 	programs, err := store.Dir()
 	if err != nil {

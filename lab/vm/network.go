@@ -132,7 +132,7 @@ const CreateTimeout = time.Minute
 
 // unbroken returns a context for calls that make something. Docker ends such a call
 // also when its caller has hung up; the caller would clear up too early then, and
-// what is made afterwards would be nobody's.
+// what is made afterwards would belong to no resource.
 func unbroken(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), CreateTimeout)
 }

@@ -47,7 +47,7 @@ type Rule struct {
 	// FromPort and ToPort are the first and the last destination port of tcp and
 	// udp; both 0 means all ports. The other protocols have none.
 	FromPort, ToPort int
-	// Peers are the sources of ingress and the destinations of egress; nobody if
+	// Peers are the sources of ingress and the destinations of egress; none if
 	// empty. A machine that reaches a neighbor over the neighbor's translated
 	// address has its own public one as source, as in the clouds. The lab has no
 	// IPv6: such peers are permitted and match nothing.

@@ -70,7 +70,7 @@ func TestPurgeReports(t *testing.T) {
 	}
 }
 
-// Somebody else removes a container, and fails.
+// Another process removes a container, and fails.
 func TestRemovalElsewhereFails(t *testing.T) {
 	e := remains()
 	e.before = func(r string) int {

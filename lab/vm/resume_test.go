@@ -30,7 +30,7 @@ func TestSwitchOn(t *testing.T) {
 		t.Errorf("started %q, want those three, the router first", asked)
 	}
 	if ready := e.asked("EXEC", "lab-router ready"); len(ready) != 1 {
-		t.Error("nobody has waited for the router")
+		t.Error("the router was not waited for")
 	}
 }
 
@@ -44,7 +44,7 @@ func TestSwitchOnFails(t *testing.T) {
 		switch request {
 		case "POST /containers/broken/start":
 			return http.StatusInternalServerError
-		case "POST /containers/gone/start": // somebody has removed it since it was listed
+		case "POST /containers/gone/start": // removed since it was listed
 			e.mu.Lock()
 			defer e.mu.Unlock()
 			e.containers = slices.DeleteFunc(e.containers, func(c container.Summary) bool { return c.ID == "gone" })

@@ -65,7 +65,7 @@ func (h *Host) ensureRouter(ctx context.Context, n Network) error {
 }
 
 // ApplyPolicy makes the network's router enforce the policy in place of the former
-// one, at once and as a whole. Once begun it isn't interrupted: nobody would know what
+// one, at once and as a whole. Once begun it isn't interrupted: it would be unknown what
 // the router enforces.
 func (h *Host) ApplyPolicy(ctx context.Context, networkID string, p Policy) error {
 	n, err := h.Network(ctx, networkID)

@@ -195,7 +195,7 @@ func matchProtocol(r Rule) []string {
 }
 
 // matchPeers returns the match on the peers, with a space after it: nothing if it
-// is everybody, not ok if it is nobody.
+// is everywhere, not ok if it is nowhere.
 func matchPeers(field string, peers []netip.Prefix) (match string, ok bool) {
 	ranges := disjoint(peers)
 	switch {

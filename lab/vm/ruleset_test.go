@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 var (
 	addr   = netip.MustParseAddr
@@ -38,8 +38,8 @@ var policies = map[string]Policy{
 				Ingress: []Rule{
 					{Protocol: "tcp", FromPort: 22, ToPort: 22, Peers: prefixes("0.0.0.0/0", "10.0.0.0/8")},
 					{Protocol: "udp", FromPort: 6783, ToPort: 6784, Peers: prefixes("198.18.32.11/32", "198.18.32.0/24", "198.18.96.11/32")},
-					{Protocol: "tcp", FromPort: 80, ToPort: 80},                                // nobody
-					{Protocol: "tcp", FromPort: 81, ToPort: 81, Peers: prefixes("::/0")},       // nobody in IPv4
+					{Protocol: "tcp", FromPort: 80, ToPort: 80},                                // no source
+					{Protocol: "tcp", FromPort: 81, ToPort: 81, Peers: prefixes("::/0")},       // no source in IPv4
 					{Protocol: "icmp", FromPort: 8, ToPort: 8, Peers: prefixes("10.0.0.0/16")}, // no ports
 				},
 				Egress: []Rule{{Protocol: "all", Peers: prefixes("0.0.0.0/0")}},

@@ -34,7 +34,7 @@ type version struct {
 	Files   map[string]string
 }
 
-// folder is one of this host. Who removes it and makes it anew has another one, of
+// folder is one of this host. If it is removed and made again, it is another one, of
 // which a container that runs sees nothing.
 type folder struct {
 	Path  string
@@ -61,7 +61,7 @@ func (s server) version() (*version, error) {
 	return v, nil
 }
 
-// ensureServer starts a server, anew if what it is made from has changed. The caller
+// ensureServer starts a server, or restarts it if what it is made from has changed. The caller
 // holds internetLock.
 func (h *Host) ensureServer(ctx context.Context, s server) error {
 	version, err := s.version()

@@ -1,5 +1,5 @@
 // Package topology names what PostgreSQL consists of in the clusters, and says how it
-// is spread. Whoever looks at a running database needs it as much as who makes it.
+// is spread. Programs that look at a running database need it, as well as the one that makes it.
 package topology
 
 import (

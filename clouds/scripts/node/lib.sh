@@ -10,7 +10,7 @@ export PATH=$ROOT/usr/local/sbin:$ROOT/usr/local/bin:$ROOT/usr/sbin:$ROOT/usr/bi
 STATE=$ROOT/var/lib/hybrid
 mkdir -p -m 0700 "$STATE"
 
-# say tells whoever runs pulumi.
+# say tells the user who runs pulumi.
 say() { printf '%s\n' "$*" >&2; }
 
 die() { say "$(hostname): $*"; exit 1; }
@@ -36,7 +36,7 @@ quietly() {
 }
 
 # drain NODE: moves its pods elsewhere. Runs on the control plane. Of a node that
-# is not Ready nobody could confirm that a pod has ended.
+# is not Ready it could not be confirmed that a pod has ended.
 drain() {
 	kube="kubectl --kubeconfig $ROOT/etc/kubernetes/admin.conf"
 	ready=$($kube get node "$1" --ignore-not-found --request-timeout 20s -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')

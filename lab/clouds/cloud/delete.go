@@ -34,7 +34,7 @@ func (c *Cloud) delete(ctx context.Context, token, id string) error {
 			return err
 		}
 		if o == nil || o.Type != token {
-			return nil // somebody else has
+			return nil // another process has
 		}
 		if len(by) == 0 {
 			return c.remove(ctx, id, false)
@@ -61,7 +61,7 @@ func (c *Cloud) delete(ctx context.Context, token, id string) error {
 	}
 }
 
-// remove deletes an object and its containers, whoever may be in the way.
+// remove deletes an object and its containers, whatever may be in the way.
 // gone says that its containers are known to be gone, with all they held.
 func (c *Cloud) remove(ctx context.Context, id string, gone bool) error {
 	var t *Type

@@ -26,6 +26,6 @@
 // then: before its replacement is created, not after.
 //
 // Real clouds do none of this: there an interrupted create leaves an orphan
-// that costs money until somebody deletes it by hand, and `pulumi refresh`
+// that costs money until it is deleted by hand, and `pulumi refresh`
 // asks for its ID to import it.
 package cloud

@@ -14,7 +14,7 @@ import (
 type host struct {
 	*cloudtest.Hypervisor
 	applied func() error // after a policy was applied
-	machine func() error // when somebody looks for a machine
+	machine func() error // when a machine is looked for
 }
 
 func (h *host) ApplyPolicy(ctx context.Context, id string, p vm.Policy) error {
@@ -58,7 +58,7 @@ func TestMachineGoneMeanwhile(t *testing.T) {
 	cloudtest.WantError(t, err, "was deleted meanwhile")
 }
 
-// Of an apply that fails nobody knows what has come of it: the policy before it is to be
+// What has come of an apply that fails is unknown: the policy before it is to be
 // applied again, though it was the last one that was.
 func TestPolicyAfterAFailure(t *testing.T) {
 	e := engine(t)

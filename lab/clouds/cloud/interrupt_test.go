@@ -126,7 +126,7 @@ func TestCreateGoesOn(t *testing.T) {
 }
 
 // The engine was killed while its plugin waited for another create of the same URN: what
-// came of it now would be nobody's.
+// came of it now would belong to no resource.
 func TestCreateThatIsLate(t *testing.T) {
 	e := engine(t)
 	unlock, err := lock.Take("create-" + url.PathEscape(eipType+" address"))
@@ -151,7 +151,7 @@ func TestCreateThatIsLate(t *testing.T) {
 	}
 }
 
-// Whoever ends before the plugin's last create is cleared away leaves it to nobody.
+// An end before the plugin's last create is cleared away would leave an orphan.
 func TestEngineGrace(t *testing.T) {
 	if longest := 2*vm.CreateTimeout + cloud.CleanupTime; provider.EngineGrace <= longest {
 		t.Errorf("a plugin ends %s after its engine; want that it waits longer than the %s that a create may take to end", provider.EngineGrace, longest)
@@ -171,7 +171,7 @@ func TestUnrecorded(t *testing.T) {
 	}
 }
 
-// A destroy after such a death must not stumble over what nobody knows.
+// A destroy after such a death must not stumble over what the engine does not know.
 func TestUnrecordedIsNoObstacle(t *testing.T) {
 	e := engine(t)
 	network(e)

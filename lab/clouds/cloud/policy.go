@@ -58,7 +58,7 @@ func (c *Cloud) enforceAnew(ctx context.Context, fresh string) error {
 	return nil
 }
 
-func (c *Cloud) apply(ctx context.Context, f *os.File, network string, policy vm.Policy, anew bool) error {
+func (c *Cloud) apply(ctx context.Context, f *os.File, network string, policy vm.Policy, again bool) error {
 	text, err := json.Marshal(policy)
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (c *Cloud) apply(ctx context.Context, f *os.File, network string, policy vm
 	sum := sha256.Sum256(text)
 	digest := hex.EncodeToString(sum[:])
 	applied, err := io.ReadAll(f)
-	if err != nil || string(applied) == digest && !anew {
+	if err != nil || string(applied) == digest && !again {
 		return err
 	}
 	host, err := c.hypervisor(ctx)

@@ -38,7 +38,7 @@ func (c *Cloud) read(call *provider.Call, token string, t *Type, id string) (Pro
 	return c.current(call, id)
 }
 
-// reconcile drops an object whose container somebody else has removed.
+// reconcile drops an object whose container has been removed.
 func (c *Cloud) reconcile(ctx context.Context, id string) error {
 	var o *Object
 	if err := c.store.View(func(s *State) error { o = s.Objects[id]; return nil }); err != nil || o == nil || o.Phase != Ready {

@@ -24,7 +24,7 @@ type Props = provider.Props
 type Phase string
 
 // An object's phases. Creating and Deleting last as long as Docker takes, or
-// until somebody finishes what a killed process left.
+// until what a killed process left is finished.
 const (
 	Creating Phase = "creating"
 	Ready    Phase = "ready"
@@ -68,7 +68,7 @@ type storedObject struct {
 // Name is what people call the object.
 func (o *Object) Name() string {
 	name := cmp.Or(provider.Str(o.Props, "name"), provider.StrMap(o.Props, "tags")["Name"])
-	if name == "" && o.URN != "" { // tags that droplets bring along are nobody's
+	if name == "" && o.URN != "" { // tags that droplets bring along belong to no resource
 		name = resource.URN(o.URN).Name()
 	}
 	return name

@@ -13,7 +13,7 @@ import (
 // plugin for every region, and `lab` looks in.
 type Store struct {
 	path string
-	// publish is told of each state before it is written. Nil: nobody cares.
+	// publish is told of each state before it is written. Nil if that is not wanted.
 	publish func(*State) error
 }
 

@@ -83,7 +83,7 @@ func TestStorePublishesFirst(t *testing.T) {
 	}
 	if err := s.View(func(st *State) error {
 		if st.Serial != 1 {
-			t.Errorf("serial %d was written; want 1: nobody could be told of the next", st.Serial)
+			t.Errorf("serial %d was written; want 1: the next could not be told", st.Serial)
 		}
 		return nil
 	}); err != nil {

@@ -27,7 +27,7 @@ func untag(o *cloud.Object, name string) {
 }
 
 // makeTags creates the tags of a droplet that don't exist yet, as the API does.
-// They are nobody's: they have no URN.
+// They belong to no resource: they have no URN.
 func makeTags(tx *cloud.Tx, p props) {
 	for _, name := range provider.Strs(p, "tags") {
 		if tx.Get(typeTag, name) == nil {

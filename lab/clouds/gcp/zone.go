@@ -127,7 +127,7 @@ func lookupZone(c *cloud.Cloud) func(call *provider.Call, in props) (props, erro
 }
 
 // publish writes the zones for the name server. Of several zones of one domain it
-// has the oldest: to whose name servers the domain is delegated is nobody's business
+// has the oldest: to whose name servers the domain is delegated is no business
 // here, and it would be those of the first.
 func publish(s *cloud.State, dir string) error {
 	all := s.All(typeManagedZone)

@@ -71,7 +71,7 @@ func TestZone(t *testing.T) {
 			t.Errorf("%s: a refresh finds drift where there is none: gone %v, %v", r[1], gone, drift.DetailedDiff)
 		}
 	}
-	// Changed, by the program and by somebody else.
+	// Changed, by the program and by others.
 	if _, err := e.Update(typeRecordSet, "london", recordArgs(name, "london.cluster.world.", "A", "198.18.48.2")); err != nil {
 		t.Fatal(err)
 	}

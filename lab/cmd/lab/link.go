@@ -33,7 +33,7 @@ func (l *lab) linkCommand() *cobra.Command {
 	oneWay := false
 	cut := &cobra.Command{
 		Use:   "cut CLUSTER [CLUSTER]",
-		Short: "Let nothing pass between two clusters, or between one and everything, and say so to nobody",
+		Short: "Let nothing pass between two clusters, or between one and everything: packets are dropped in silence",
 		Args:  cobra.RangeArgs(1, 2),
 		RunE: l.onLinks(func(k *links, ctx context.Context, args []string) error {
 			if len(args) == 1 {

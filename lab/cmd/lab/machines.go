@@ -203,7 +203,7 @@ func (l *lab) hostKey(ctx context.Context, name string) (string, error) {
 	return "", fmt.Errorf("the stack hasn't met %s yet: `make up` finishes it", name)
 }
 
-// private writes a file that nobody else can read.
+// private writes a file that only its owner can read.
 func (l *lab) private(name, text string) (string, error) {
 	path := filepath.Join(l.State, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A machine that doesn't start keeps nobody from removing the lab.
+// The lab can be removed although a machine doesn't start.
 func TestResume(t *testing.T) {
 	broken := errors.New("machine b: no space left on device")
 	switchOn := func(context.Context) ([]string, error) { return []string{"machine a"}, broken }

@@ -220,7 +220,7 @@ func TestDeadPeerIsNoticed(t *testing.T) {
 			t.Errorf("got %v; want %v", err, errPeerGone)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("nobody notices that the server is dead")
+		t.Fatal("it is not noticed that the server is dead")
 	}
 }
 

@@ -81,7 +81,7 @@ func capture(ctx context.Context, c *provider.Call, logging string) *captured {
 
 func (p *captured) writers() (stdout, stderr io.Writer) {
 	// What must not be logged must not be in an error either, but for stderr:
-	// without it nobody could tell what went wrong.
+	// without it there is no telling what went wrong.
 	outWriters, errWriters := []io.Writer{&p.stdout}, []io.Writer{&p.stderr, &p.failed}
 	if p.logging == "" || p.logging == logBoth || p.logging == logStdout {
 		outWriters = append(outWriters, p.outLines, &p.failed)

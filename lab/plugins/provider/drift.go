@@ -36,7 +36,7 @@ func (s *Schema) drift(oldInputs, oldOutputs, now Props) Props {
 			in[k] = asked // never an output: nothing tells of it
 		}
 	}
-	for k := range inputs { // what nobody asked for, and somebody has changed
+	for k := range inputs { // what was not asked for, and has been changed
 		key := resource.PropertyKey(k)
 		v, ok := now[key]
 		if _, asked := oldInputs[key]; asked || !ok || slices.Contains(s.Computed, k) {
@@ -51,7 +51,7 @@ func (s *Schema) drift(oldInputs, oldOutputs, now Props) Props {
 
 // project takes, of what is there now, the part that was asked for. The Go type
 // tells objects, which the vendor may add properties to, from maps, where an
-// added key is somebody's doing.
+// added key comes from elsewhere.
 func (s *Schema) project(path string, t reflect.Type, asked, now resource.PropertyValue) resource.PropertyValue {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()

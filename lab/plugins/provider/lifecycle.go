@@ -199,7 +199,7 @@ func (p *Provider) Update(ctx context.Context, r plugin.UpdateRequest) (plugin.U
 	return plugin.UpdateResponse{Properties: t.wire(keepSecrets(all, r.NewInputs), r.NewInputs)}, nil
 }
 
-// stale returns the old outputs without those that changed inputs make anew.
+// stale returns the old outputs without those that follow from changed inputs.
 func (t *Resource) stale(r plugin.UpdateRequest) Props {
 	old := r.OldOutputs.Copy()
 	changed := func(input string) bool {

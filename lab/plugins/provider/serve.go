@@ -21,7 +21,7 @@ const engineInterval = 2 * time.Second
 // EngineGrace is for what is under way when the engine has died. Docker may take
 // vm.CreateTimeout to make what it was asked for, the clouds then clear that away
 // within half a minute, and a router's last policy may take as long again: who ended
-// sooner would leave what nobody knows.
+// sooner would leave what the engine does not know.
 const EngineGrace = 3 * time.Minute
 
 // Serve serves the package to the engine at the address, as the pulumi CLI

@@ -49,7 +49,7 @@ install_plugin() {
 	done
 }
 
-# configure_plugin makes Weave the network of pods, unless somebody has done so.
+# configure_plugin makes Weave the network of pods, unless that has been done.
 # From then on the node can be Ready.
 configure_plugin() {
 	dir=$HOST_ROOT/etc/cni/net.d

@@ -75,7 +75,7 @@ func (l *Lab) slow(t *testing.T, path string, cancel func(), undone, made chan s
 	forward := &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "docker" },
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Docker.Dialer()(ctx) }},
-		// Whoever has hung up gets no answer.
+		// A client that has hung up gets no answer.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -35,7 +35,7 @@ func (l *Lab) links(t *testing.T, a, d, e vm.Machine) {
 			t.Errorf("within a network: got %q, %v", got, err)
 		}
 	}
-	// Datagrams may come, for nobody answers them.
+	// Datagrams may come, for they are not answered.
 	open := func(ms ...vm.MachinePolicy) []vm.MachinePolicy {
 		for i := range ms {
 			ms[i].Ingress = append(ms[i].Ingress, tcp(extra, all...), vm.Rule{Protocol: "udp", FromPort: extra, ToPort: extra, Peers: all})

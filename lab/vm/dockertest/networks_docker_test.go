@@ -32,7 +32,7 @@ const (
 // Every machine answers on these ports with the caller's address as it sees it.
 const (
 	fromNeighbors = 7001 + iota // open for the network's own range
-	fromNobody                  // open for nobody
+	fromNobody                  // open for no source
 	fromPublic                  // open for the lab's public addresses
 	fromAll                     // open for all, but not in b's egress
 )

@@ -12,7 +12,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// TestResume takes a lab up again in which somebody has stopped a router and a machine,
+// TestResume takes a lab up again in which a router and a machine have been stopped,
 // where a machine doesn't start any more, and another never has.
 func TestResume(t *testing.T) {
 	l := Open(t)

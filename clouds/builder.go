@@ -19,8 +19,8 @@ const (
 	GCE          = "gce"
 )
 
-// Names lists the clouds.
-var Names = []string{DigitalOcean, AWS, GCE}
+// Clouds are the names of all clouds.
+var Clouds = []string{DigitalOcean, AWS, GCE}
 
 // diskGiB is the size of a machine's disk, in GiB (2^30 bytes) as AWS and GCE have it:
 // half is used by system and images. DigitalOcean's machine types bring their own.
@@ -32,9 +32,9 @@ const diskGiB = 30
 //go:embed cloud-config.yaml
 var userData string
 
-// site is what the steps of one cluster share: where its resources belong and
+// builder is what the steps of one cluster share: where its resources belong and
 // how they are named.
-type site struct {
+type builder struct {
 	ctx     *pulumi.Context
 	cluster string
 	args    *ClusterArgs
@@ -43,24 +43,24 @@ type site struct {
 	provider pulumi.ProviderResource
 }
 
-// newCloud returns the steps for the cloud of the site.
-func newCloud(s *site) (cloud, error) {
+// newCloud returns the steps for the cluster's cloud.
+func newCloud(s *builder) (cloud, error) {
 	switch s.args.Cloud {
 	case DigitalOcean:
-		return &digitalOcean{site: s, addresses: map[string]*digitalocean.ReservedIp{}}, nil
+		return &digitalOcean{builder: s, addresses: map[string]*digitalocean.ReservedIp{}}, nil
 	case AWS:
-		return &amazon{site: s, addresses: map[string]*ec2.Eip{}}, nil
+		return &amazon{builder: s, addresses: map[string]*ec2.Eip{}}, nil
 	case GCE:
-		return &google{site: s, addresses: map[string]*compute.Address{}}, nil
+		return &google{builder: s, addresses: map[string]*compute.Address{}}, nil
 	}
-	return nil, fmt.Errorf("cloud is %q: expected one of %s", s.args.Cloud, strings.Join(Names, ", "))
+	return nil, fmt.Errorf("cloud is %q: expected one of %s", s.args.Cloud, strings.Join(Clouds, ", "))
 }
 
 // named names a resource of the cluster.
-func (s *site) named(suffix string) string { return s.cluster + "-" + suffix }
+func (s *builder) named(suffix string) string { return s.cluster + "-" + suffix }
 
 // opts are the options of each resource on the cloud.
-func (s *site) opts(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
+func (s *builder) opts(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
 	return append([]pulumi.ResourceOption{pulumi.Parent(s.parent), pulumi.Provider(s.provider)}, more...)
 }
 
@@ -104,11 +104,11 @@ var ProviderSettings = []ProviderSetting{
 }
 
 // plain and secret read settings of a cloud's own namespace.
-func (s *site) plain(namespace, key string) pulumi.StringPtrInput {
+func (s *builder) plain(namespace, key string) pulumi.StringPtrInput {
 	return plain(s.ctx, namespace, key)
 }
 
-func (s *site) secret(namespace, key string) pulumi.StringPtrInput {
+func (s *builder) secret(namespace, key string) pulumi.StringPtrInput {
 	return secret(s.ctx, namespace, key)
 }
 

@@ -20,12 +20,12 @@ import (
 // files is where a program finds its Secret's files.
 const files = "/etc/federation"
 
-// user runs the programs: nobody in particular, as in images without users.
+// user runs the programs: it has no name and no rights, as in images without users.
 const user = 65532
 
-// part is one program of the control plane, with a Secret of its own: none can
+// program is one of the control plane, with a Secret of its own: none can
 // read what another needs.
-type part struct {
+type program struct {
 	name    string
 	image   string
 	command []string
@@ -72,7 +72,7 @@ func metadata(name string) metav1.ObjectMetaArgs {
 }
 
 // secret makes the Secret with a program's files.
-func (b *builder) secret(p part, needs []pulumi.Resource) (*corev1.Secret, error) {
+func (b *builder) secret(p program, needs []pulumi.Resource) (*corev1.Secret, error) {
 	return corev1.NewSecret(b.ctx, b.named(p.name+"-files"), &corev1.SecretArgs{
 		Metadata: metadata(p.name), StringData: p.secret,
 	}, b.inHost(pulumi.DependsOn(needs))...)
@@ -89,7 +89,7 @@ func (b *builder) service(name string, spec corev1.ServiceSpecArgs, needs []pulu
 
 // run makes Secret and Deployment of a program, and a budget for its disruption
 // where there is more than one.
-func (b *builder) run(p part, needs []pulumi.Resource) (running, error) {
+func (b *builder) run(p program, needs []pulumi.Resource) (running, error) {
 	secret, err := b.secret(p, needs)
 	if err != nil {
 		return running{}, err
@@ -149,13 +149,13 @@ func with(needs []pulumi.Resource, more ...pulumi.Resource) []pulumi.Resource {
 	return slices.Concat(needs, more)
 }
 
-// podAnnotations start pods anew when certificates change.
-func (p part) podAnnotations() pulumi.StringMap {
+// podAnnotations replace pods when certificates change.
+func (p program) podAnnotations() pulumi.StringMap {
 	return pulumi.StringMap{"hybrid/certificates": fingerprint(p.certificates...)}
 }
 
 // pod is what runs a program.
-func (b *builder) pod(p part) corev1.PodSpecArgs {
+func (b *builder) pod(p program) corev1.PodSpecArgs {
 	var before corev1.ContainerArray
 	if b.args.ToolsImage != "" && len(p.waits) > 0 {
 		before = corev1.ContainerArray{b.waiter(p.waits)}
@@ -204,7 +204,7 @@ func tolerations() corev1.TolerationArray {
 }
 
 // container is the program itself.
-func (p part) container() corev1.ContainerArgs {
+func (p program) container() corev1.ContainerArgs {
 	env := corev1.EnvVarArray{}
 	for _, name := range slices.Sorted(maps.Keys(p.env)) {
 		env = append(env, corev1.EnvVarArgs{Name: pulumi.String(name), Value: pulumi.String(p.env[name])})
@@ -238,7 +238,7 @@ func confined() corev1.SecurityContextArgs {
 }
 
 // volume are the program's files, for its user only.
-func (p part) volume() corev1.VolumeArgs {
+func (p program) volume() corev1.VolumeArgs {
 	return corev1.VolumeArgs{Name: pulumi.String("files"), Secret: corev1.SecretVolumeSourceArgs{
 		SecretName: pulumi.String(p.name), DefaultMode: pulumi.Int(0o440),
 	}}
