@@ -186,7 +186,7 @@ func TestOrder(t *testing.T) {
 }
 
 // What waits for an answer must not wait for a firewall.
-func TestOpenings(t *testing.T) {
+func TestPeerRules(t *testing.T) {
 	r := world{}.make(t)
 	for name, a := range r.Made {
 		if !strings.HasSuffix(a.Name, "-federation-membership") && a.Name != "federation-reachable" {
