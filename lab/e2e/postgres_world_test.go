@@ -1,0 +1,227 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// replication is what `hybrid postgres status --json` prints.
+type replication struct {
+	Healthy  bool
+	Problems []struct{ Text string }
+	Leader   *struct {
+		Cluster, Pod string
+	}
+	Replicas []struct {
+		Cluster, Pod, State string
+	}
+}
+
+// ask runs `hybrid` and returns what it prints.
+func (l *lab) ask(args ...string) (string, error) {
+	cmd := l.hybrid(args...)
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(&stderr, os.Stdout)
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("hybrid %q: %w: %s", args, err, stderr.String())
+	}
+	return out.String(), nil
+}
+
+// replication asks for it; what can't be asked is an error.
+func (l *lab) replication() (*replication, error) {
+	// Its status says whether all is well; what it prints says more.
+	out, err := l.ask("postgres", "status", "--json")
+	var r replication
+	if json.Unmarshal([]byte(out), &r) != nil {
+		return nil, err
+	}
+	return &r, nil
+}
+
+// follow checks that there is a leader, in a cluster if that matters, and that all other
+// members follow it: as many of each cluster as are wanted, with psql-master's.
+func (l *lab) follow(leader string, want map[string]int) error {
+	r, err := l.replication()
+	if err != nil {
+		return err
+	}
+	if r.Leader == nil {
+		return fmt.Errorf("there is no leader: %v", r.Problems)
+	}
+	got := map[string]int{r.Leader.Cluster: 1}
+	for _, x := range r.Replicas {
+		if x.State == "streaming" {
+			got[x.Cluster]++
+		}
+	}
+	members := maps.Clone(want)
+	members["london"]++
+	if leader != "" && r.Leader.Cluster != leader || fmt.Sprint(got) != fmt.Sprint(members) || !r.Healthy {
+		return fmt.Errorf("%s leads %v; want %q and %v; %v", r.Leader.Cluster, got, leader, members, r.Problems)
+	}
+	return nil
+}
+
+// streamAgain waits until all is well, and says how long that took.
+func (l *lab) streamAgain(what, leader string, want map[string]int) {
+	l.Helper()
+	start := time.Now()
+	l.eventually(streamLimit, func() error { return l.follow(leader, want) })
+	fmt.Printf("--- %s: all replicas stream again after %s\n", what, time.Since(start).Round(100*time.Millisecond))
+}
+
+// seeds are the replicas of the settings' default.
+var seeds = map[string]int{"frankfurt": 4, "london": 2}
+
+// kube runs kubectl in a cluster.
+func (l *lab) kube(stdin, cluster string, args ...string) (string, error) {
+	cmd := exec.CommandContext(l.ctx, filepath.Join(l.stack.Bin(), "kubectl"),
+		append([]string{"--kubeconfig", l.stack.Kubeconfig(), "--context", cluster, "--request-timeout", "30s"}, args...)...)
+	cmd.Env, cmd.Stdin = l.stack.Env(), strings.NewReader(stdin)
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("kubectl %q in %s: %w: %s", args, cluster, err, stderr.String())
+	}
+	return strings.TrimSpace(out.String()), nil
+}
+
+// psql runs SQL in a member, as its superuser.
+func (l *lab) psql(cluster, pod, sql string) (string, error) {
+	return l.kube(sql, cluster, "exec", "-i", pod, "-c", "postgres", "--", "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres")
+}
+
+// leader is who leads.
+func (l *lab) leader() (cluster, pod string) {
+	l.Helper()
+	l.eventually(pauseLimit, func() error {
+		r, err := l.replication()
+		if err == nil && r.Leader == nil {
+			err = fmt.Errorf("there is no leader: %v", r.Problems)
+		}
+		if err == nil {
+			cluster, pod = r.Leader.Cluster, r.Leader.Pod
+		}
+		return err
+	})
+	return cluster, pod
+}
+
+// everywhere checks that all members have all of these rows.
+func (l *lab) everywhere(rows []int) {
+	l.Helper()
+	r, err := l.replication()
+	if err != nil || r.Leader == nil {
+		l.Fatal(r, err)
+	}
+	l.eventually(20*time.Second, func() error { return l.has(r.Leader.Cluster, r.Leader.Pod, rows) })
+	for _, x := range r.Replicas {
+		l.eventually(20*time.Second, func() error { return l.has(x.Cluster, x.Pod, rows) })
+	}
+}
+
+// has checks that a server has all of these rows.
+func (l *lab) has(cluster, pod string, rows []int) error {
+	out, err := l.psql(cluster, pod, "SELECT n FROM acked")
+	if err != nil {
+		return err
+	}
+	found := map[string]bool{}
+	for _, n := range strings.Fields(out) {
+		found[n] = true
+	}
+	var missing []int
+	for _, n := range rows {
+		if !found[strconv.Itoa(n)] {
+			missing = append(missing, n)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%s in %s lacks %d of %d acknowledged rows: %v", pod, cluster, len(missing), len(rows), missing[:min(10, len(missing))])
+	}
+	return nil
+}
+
+// client is a pod of a cluster that knows the database by its names only.
+func (l *lab) client(cluster string) {
+	l.Helper()
+	set, err := l.cluster("london").AppsV1().StatefulSets("default").Get(l.ctx, "psql-master", metav1.GetOptions{})
+	if err != nil {
+		l.Fatal(err)
+	}
+	user, zero, mode := int64(26), int64(0), int32(0o440)
+	mount := func(name string) corev1.VolumeMount { return corev1.VolumeMount{Name: name, MountPath: "/etc/" + name} }
+	volume := func(name, secret string) corev1.Volume {
+		return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: secret, DefaultMode: &mode}}}
+	}
+	pods := l.cluster(cluster).CoreV1().Pods("default")
+	_, err = pods.Create(l.ctx, &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "client"},
+		Spec: corev1.PodSpec{
+			TerminationGracePeriodSeconds: &zero,
+			SecurityContext:               &corev1.PodSecurityContext{RunAsUser: &user, RunAsGroup: &user, FSGroup: &user},
+			Containers: []corev1.Container{{
+				Name: "client", Image: set.Spec.Template.Spec.Containers[0].Image, Command: []string{"sh", "-c", "while :; do sleep 3600; done"},
+				VolumeMounts: []corev1.VolumeMount{mount("tls"), mount("password")},
+			}},
+			Volumes: []corev1.Volume{volume("tls", "psql-tls"), volume("password", "psql-password")},
+		},
+	}, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		l.Fatal(err)
+	}
+	l.eventually(2*time.Minute, func() error {
+		p, err := pods.Get(l.ctx, "client", metav1.GetOptions{})
+		if err == nil && p.Status.Phase != corev1.PodRunning {
+			err = fmt.Errorf("the client in %s is %s", cluster, p.Status.Phase)
+		}
+		return err
+	})
+}
+
+// connect is shell that connects to a service as clients should, standard input is SQL.
+const connect = `PGPASSWORD=$(cat /etc/password/postgres) timeout 10 psql -X -q -A -t -v ON_ERROR_STOP=1 "host=$service user=postgres dbname=postgres sslmode=verify-full sslrootcert=/etc/tls/ca.crt connect_timeout=2"`
+
+// replicaPods are the names of a cluster's.
+func (l *lab) replicaPods(cluster string) []string {
+	l.Helper()
+	list, err := l.cluster(cluster).CoreV1().Pods("default").List(l.ctx, metav1.ListOptions{LabelSelector: "app=psql-replica"})
+	if err != nil {
+		l.Fatal(err)
+	}
+	var names []string
+	for _, p := range list.Items {
+		if p.DeletionTimestamp == nil && p.Status.Phase == corev1.PodRunning {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// postgres writes settings of hybrid:postgres over the lab's.
+func (l *lab) postgres(settings map[string]any) string {
+	return l.config(func(all map[string]any) {
+		merged := map[string]any{}
+		for k, v := range all["hybrid:postgres"].(map[string]any) {
+			merged[k] = v
+		}
+		for k, v := range settings {
+			merged[k] = v
+		}
+		all["hybrid:postgres"] = merged
+	})
+}

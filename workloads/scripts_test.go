@@ -1,0 +1,107 @@
+package workloads
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"hybrid/clouds"
+	"hybrid/internal/scripttest"
+)
+
+func TestScriptsAreShell(t *testing.T) {
+	files, err := scripts.ReadDir("scripts/pod")
+	if err != nil || len(files) != 6 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".sh") {
+			continue
+		}
+		if out, err := exec.Command("sh", "-n", "scripts/pod/"+f.Name()).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", f.Name(), err, out)
+		}
+	}
+	for name, script := range map[string]string{"up": up, "keep": keep} {
+		scripttest.Check(t, name, clouds.Compose(script, map[string]string{"MASTER": "it's\n$(two) lines"}))
+	}
+}
+
+// listed is what list.py prints.
+const listed = `london leader running 
+london quorum_standby streaming 
+frankfurt quorum_standby streaming 
+frankfurt replica streaming 
+`
+
+func TestUp(t *testing.T) {
+	changed := strings.NewReplacer
+	for name, c := range map[string]struct {
+		list, mesh, try, want string
+		fails                 bool
+	}{
+		"up":              {list: listed},
+		"one is missing":  {list: changed("replica streaming", "replica creating-replica").Replace(listed), mesh: "-> x established encrypted sleeve (frankfurt-1)", fails: true, want: "1 of 2 members in frankfurt lead or follow"},
+		"not following":   {list: changed("replica streaming", "replica running").Replace(listed), mesh: "-> x established encrypted sleeve (frankfurt-1)", fails: true, want: "1 of 2 members in frankfurt lead or follow"},
+		"cut off":         {list: changed("frankfurt", "nowhere").Replace(listed), mesh: "-> x retrying no route(frankfurt-1)"},
+		"no leader":       {list: changed("leader", "replica").Replace(listed), fails: true, want: "there is no leader"},
+		"wrong parameter": {list: listed, try: "unrecognized configuration parameter", fails: true, want: "PostgreSQL refuses hybrid:postgres.parameters: unrecognized configuration parameter"},
+		"a restart is due": {list: changed("running ", "running restart", "replica streaming ", "replica streaming restart").Replace(listed),
+			want: "2 members take some of the parameters at their next start"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := scripttest.New(t, "kubectl")
+			m.File("list", c.list)
+			m.File("mesh", c.mesh+"\n")
+			m.File("try", c.try)
+			m.Program("kubectl", "case $* in *try.sh*) cat "+m.Dir+"/try; [ ! -s "+m.Dir+"/try ] ;; *HTTPSConnection*) cat "+m.Dir+"/list ;; esac")
+			m.Program("curl", "cat "+m.Dir+"/mesh")
+			_, stderr, calls, err := m.Run(clouds.Compose(up, map[string]string{
+				"MASTER": "london", "WANT": "frankfurt 2\nlondon 2", "PARAMETERS": "work_mem = '4MB'\n", "DYNAMIC": "{}", "ETCD": "london", "LIST": listScript,
+			}), "postgres-streaming", "create")
+			if (err != nil) != c.fails || !strings.Contains(stderr, c.want) {
+				t.Errorf("found %v: %s\nwant %q", err, stderr, c.want)
+			}
+			said := strings.Join(calls, "\n")
+			// Nothing is changed by what PostgreSQL refuses, and what isn't up hasn't been.
+			if strings.Contains(said, "edit-config") == (c.try != "" || name == "no leader") || strings.Contains(said, "create configmap psql-initialized") == c.fails {
+				t.Errorf("called:\n%s", said)
+			}
+		})
+	}
+}
+
+// Members of etcd that are to go leave it first, and no others.
+func TestKeep(t *testing.T) {
+	const members = `30a69044f5555af2, started, psql-etcd-frankfurt, https://psql-etcd-frankfurt:2380, https://psql-etcd-frankfurt:2379, false
+84b7ce9cf243a659, started, psql-etcd-america, https://psql-etcd-america:2380, https://psql-etcd-america:2379, false
+eb81b2f811ca747b, started, psql-etcd-london, https://psql-etcd-london:2380, https://psql-etcd-london:2379, false
+`
+	for name, c := range map[string]struct {
+		now, list, remove string
+		removed           int
+		want              string
+	}{
+		"the first time":       {list: "fail"},
+		"another master's":     {list: members, removed: 1},
+		"as it is":             {now: "america london", list: members},
+		"two go":               {now: "america frankfurt london paris", list: members, removed: 1},
+		"etcd can't be asked":  {now: "frankfurt london", list: "fail", want: "can't be asked"},
+		"it can't be spared":   {now: "frankfurt london", list: members, remove: "echo unhealthy cluster; exit 1", removed: 3, want: "the member of PostgreSQL's etcd in frankfurt can't be taken out: unhealthy cluster"},
+		"one comes, none goes": {now: "london", list: "eb81b2f811ca747b, started, psql-etcd-london, https://psql-etcd-london:2380, https://psql-etcd-london:2379, false\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := scripttest.New(t, "kubectl")
+			m.File("list", c.list)
+			m.Program("kubectl", `case $* in *"get configmap"*) printf '%s' '`+c.now+`' ;; *"member list"*) cat `+m.Dir+`/list; [ "$(cat `+m.Dir+`/list)" != fail ] ;; *"member remove"*) `+c.remove+"\n;; esac")
+			_, stderr, calls, err := m.Run(clouds.Compose(keep, map[string]string{"MASTER": "london", "ETCD": "america london"}), "etcd-members", "create")
+			if (err != nil) != (c.want != "") || !strings.Contains(stderr, c.want) {
+				t.Errorf("found %v: %s\nwant %q", err, stderr, c.want)
+			}
+			said := strings.Join(calls, "\n")
+			if got := strings.Count(said, "member remove 30a69044f5555af2"); got != c.removed || strings.Count(said, "member remove") != got {
+				t.Errorf("called:\n%s\nwant %d removals of frankfurt's", said, c.removed)
+			}
+		})
+	}
+}
