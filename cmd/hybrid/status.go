@@ -50,7 +50,7 @@ The exit status is 0 if all is healthy, 1 if anything isn't, and 2 if that can't
 			}
 			o.Timeout = max(leastTimeout, min(o.Timeout, answerIn-time.Since(start)))
 			screen := output == "text" && term.IsTerminal(int(os.Stdout.Fd()))
-			options.Changes = watch
+			options.Changes, o.Around = watch, watch
 			options.Color = screen && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 			for {
 				s := o.Look(ctx)

@@ -81,7 +81,9 @@ func TestChangesBefore(t *testing.T) {
 		event("NodeReady", "Normal", 5*time.Minute), event("Rebooted", "Warning", 2*time.Hour),
 	}
 	want := "node london-2 of london: SystemOOM: so it is\nnode london-2 of london: NodeNotReady: so it is"
-	if found := told(observer(t, c).Look(t.Context())); found != want {
+	o := observer(t, c)
+	o.Around = true
+	if found := told(o.Look(t.Context())); found != want {
 		t.Errorf("found\n%s\nwant\n%s", found, want)
 	}
 }

@@ -18,6 +18,9 @@ const DefaultTimeout = 3 * time.Second
 type Observer struct {
 	// Timeout bounds each question to a source.
 	Timeout time.Duration
+	// Around says that Look asks what has happened to nodes, and who serves what, too.
+	// Watch does so in any case.
+	Around bool
 
 	stack      *Stack
 	clusters   map[string]*access
@@ -90,8 +93,10 @@ func (o *Observer) Look(ctx context.Context) *Snapshot {
 	for name := range o.clusters {
 		all.Go(func() {
 			o.readCluster(ctx, name)
-			all.Go(func() { o.readEvents(ctx, name) })
-			all.Go(func() { o.readServices(ctx, name) })
+			if o.Around {
+				all.Go(func() { o.readEvents(ctx, name) })
+				all.Go(func() { o.readServices(ctx, name) })
+			}
 			// What runs in the cluster is asked when its pods are known.
 			all.Go(func() { o.readMesh(ctx, name) })
 			all.Go(func() { o.readServers(ctx, name) })

@@ -11,7 +11,9 @@ import (
 // clusters that lead there.
 func TestServices(t *testing.T) {
 	c := fakecloud.New(t, 3, 2)
-	all := observer(t, c).Look(t.Context()).Services
+	o := observer(t, c)
+	o.Around = true
+	all := o.Look(t.Context()).Services
 	everywhere := []string{"america", "frankfurt", "london"}
 	if len(all) != 2 || all[0].Name != "psql-replica" || all[0].Namespace != "default" || all[1].Name != "kube-dns" {
 		t.Fatalf("found %+v", all)
@@ -37,7 +39,9 @@ func TestServices(t *testing.T) {
 		x.Refuse = []string{"services"}
 	}
 	c.Unlock()
-	if s := observer(t, c).Look(t.Context()); len(s.Services) > 0 || !s.Healthy {
+	o = observer(t, c)
+	o.Around = true
+	if s := o.Look(t.Context()); len(s.Services) > 0 || !s.Healthy {
 		t.Errorf("%+v, problems %q", s.Services, texts(s))
 	}
 }

@@ -46,7 +46,7 @@ func newView(t *testing.T, clusters, nodes int, change ...func(*view)) *view {
 	if v.observer, err = observe.New(stack); err != nil {
 		t.Fatal(err)
 	}
-	v.observer.Timeout = 30 * time.Second
+	v.observer.Timeout, v.observer.Around = 30*time.Second, true
 	v.server = page.NewServer(v.observer.Kubectl)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
