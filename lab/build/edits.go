@@ -16,6 +16,13 @@ var weaveEdits = []edit{
 		`&netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: "vethwedp"}`},
 }
 
+const s3Module = "github.com/versity/versitygw"
+
+// s3Edits let the gateway stand for S3 in all regions: it would be of one only.
+var s3Edits = []edit{
+	{s3Module, "s3api/middlewares/authentication.go", "if authData.Region != region && ", `if region != "any" && authData.Region != region && `},
+}
+
 // kubernetesPluginEdits leave out of the Kubernetes provider its components (Helm's
 // Chart, Kustomize's Directory, YAML's ConfigFile and ConfigGroup), which the program
 // doesn't use. They alone import the SDK for Go, all 65 packages of it: 400 seconds of

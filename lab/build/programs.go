@@ -91,6 +91,7 @@ func (b *Builder) programs() ([]program, error) {
 		containerdProgram("containerd"),
 		containerdProgram("containerd-shim-runc-v2"),
 		{name: "coredns", dir: "lab/upstream/coredns", pkg: ".", ldflags: strip},
+		{name: "s3", dir: "lab/upstream/s3", pkg: ".", ldflags: strip, edits: s3Edits, alone: true},
 		{name: "karmada", dir: "lab/upstream/karmada", pkg: ".",
 			ldflags: strip + fmt.Sprintf(" -X %[1]s/pkg/version.gitVersion=%[2]s -X %[1]s/pkg/version.gitTreeState=clean", karmadaModule, karmada)},
 		weaveProgram("weaver"),

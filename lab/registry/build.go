@@ -29,7 +29,7 @@ func Build(ctx context.Context, cli *client.Client, in Inputs, progress func(lin
 	if err != nil {
 		return err
 	}
-	programs := map[string]string{store.Server: in.Server, store.NameServer: in.CoreDNS}
+	programs := map[string]string{store.Server: in.Server, store.NameServer: in.CoreDNS, store.S3: in.S3}
 	return build(ctx, cli, dir, images(in), programs, progress)
 }
 

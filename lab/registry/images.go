@@ -52,6 +52,7 @@ type Inputs struct {
 	WeaveUtil string // path of Weave's CNI plugin and tools
 	KubeUtils string // path of Weave's tools for Kubernetes
 	Server    string // path of the registry's own program
+	S3        string // path of the S3 server
 	VMImage   string // reference of the machines' image, as image.Ensure returned it
 	// DatabaseImage is that of image.EnsureDatabase.
 	DatabaseImage string

@@ -39,6 +39,7 @@ const (
 	kindInternet   = "internet"
 	kindRegistry   = "registry"
 	kindNameServer = "nameserver"
+	kindS3         = "s3"
 	kindNetwork    = "network"
 	kindRouter     = "router"
 	kindMachine    = "machine"

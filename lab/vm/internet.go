@@ -11,6 +11,7 @@ import (
 
 	"hybrid/internal/shell"
 	"hybrid/lab/registry/store"
+	"hybrid/lab/zones"
 
 	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
@@ -27,6 +28,10 @@ var (
 	// it for names.
 	NameServer = netip.MustParseAddr("198.18.0.53")
 
+	// S3 is a server of object storage, by TLS on port 443: all vendors' names of theirs
+	// lead to it.
+	S3 = netip.MustParseAddr(zones.S3)
+
 	routerRange = netip.MustParsePrefix("198.18.1.0/24")
 )
 
@@ -39,7 +44,7 @@ func bridge() map[string]string {
 }
 
 // ensureInternet makes the network that joins the routers, and starts the
-// registry and the name server in it. The caller holds internetLock.
+// registry, the name server and the S3 server in it. The caller holds internetLock.
 func (h *Host) ensureInternet(ctx context.Context) error {
 	found, err := h.docker.NetworkList(ctx, network.ListOptions{Filters: labelFilter(kindInternet, "")})
 	if err != nil {
@@ -61,7 +66,7 @@ func (h *Host) ensureInternet(ctx context.Context) error {
 		}
 	}
 	var servers errgroup.Group
-	for name, ensure := range map[string]func(context.Context) error{"registry": h.ensureRegistry, "name server": h.ensureNameServer} {
+	for name, ensure := range map[string]func(context.Context) error{"registry": h.ensureRegistry, "name server": h.ensureNameServer, "S3 server": h.ensureS3} {
 		servers.Go(func() error {
 			if err := ensure(ctx); err != nil {
 				return fmt.Errorf("the %s: %w", name, err)

@@ -34,7 +34,7 @@ func (h *Host) Purge(ctx context.Context, keepServers bool) error {
 func (h *Host) purge(ctx context.Context, keepServers bool) error {
 	keep := func(labels map[string]string) bool {
 		kind := labels[labelKind]
-		return keepServers && (kind == kindRegistry || kind == kindNameServer || kind == kindInternet)
+		return keepServers && (kind == kindRegistry || kind == kindNameServer || kind == kindS3 || kind == kindInternet)
 	}
 	// Docker may still be making a container for a process that was killed: its network
 	// and volumes are in use then, before the container is in any list.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"syscall"
@@ -23,6 +24,7 @@ type server struct {
 	program string            // on this host; another one makes another container
 	command []string          // in the container
 	mounts  map[string]string // folders of this host, read-only, by those in the container
+	data    map[string]string // the same, which it writes to: then it runs as this user
 	files   map[string]string // in the container's root, besides
 	answers func(ctx context.Context) error
 }
@@ -47,7 +49,7 @@ func (s server) version() (*version, error) {
 		return nil, fmt.Errorf("its program is not there: run `make up`, which makes it: %w", err)
 	}
 	v := &version{Program: program.ModTime().UTC(), Mounts: map[string]folder{}, Files: s.files}
-	for inside, path := range s.mounts {
+	for inside, path := range s.folders() {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, err
@@ -59,6 +61,13 @@ func (s server) version() (*version, error) {
 		v.Mounts[inside] = folder{path, stat.Ino}
 	}
 	return v, nil
+}
+
+// folders are all of this host that it sees.
+func (s server) folders() map[string]string {
+	all := maps.Clone(s.mounts)
+	maps.Copy(all, s.data)
+	return all
 }
 
 // ensureServer starts a server, or restarts it if what it is made from has changed. The caller
@@ -84,11 +93,16 @@ func (h *Host) ensureServer(ctx context.Context, s server) error {
 		return err
 	}
 	hostConfig := &container.HostConfig{RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyUnlessStopped}}
-	for inside, path := range s.mounts {
-		hostConfig.Mounts = append(hostConfig.Mounts, mount.Mount{Type: mount.TypeBind, Source: path, Target: inside, ReadOnly: true})
+	for inside, path := range s.folders() {
+		_, writes := s.data[inside]
+		hostConfig.Mounts = append(hostConfig.Mounts, mount.Mount{Type: mount.TypeBind, Source: path, Target: inside, ReadOnly: !writes})
+	}
+	user := ""
+	if len(s.data) > 0 { // who removes the lab can remove what it has written
+		user = fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid())
 	}
 	id, err := h.create(ctx, namePrefix+s.kind, &container.Config{
-		Image: image.Current, Labels: labels, Entrypoint: s.command,
+		Image: image.Current, Labels: labels, Entrypoint: s.command, User: user,
 	}, hostConfig, internetName, s.address)
 	if err != nil {
 		return err

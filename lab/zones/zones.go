@@ -40,12 +40,30 @@ type Record struct {
 // has no names but those of its own zones, and asks no other server.
 var world = Zone{Domain: ".", NameServers: []string{"ns.lab.invalid."}}
 
-// Ensure makes the folder, with no zones but the world, unless it is there.
+// S3 is the address of the lab's S3 server, which stands for all vendors'.
+const S3 = "198.18.0.9"
+
+// services are the names of what vendors have for everybody, as far as the lab has it.
+var services = []Zone{
+	service("amazonaws.com.", "*.amazonaws.com."), // s3.<region>
+	service("digitaloceanspaces.com.", "*.digitaloceanspaces.com."),
+	service("storage.googleapis.com.", "storage.googleapis.com."),
+}
+
+func service(domain, name string) Zone {
+	return Zone{Domain: domain, NameServers: world.NameServers, Records: []Record{{Name: name, Type: "A", TTL: 60, Data: []string{S3}}}}
+}
+
+// Ensure makes the folder, with no zones but the world and the vendors' services.
 func Ensure(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return write(dir, world)
+	var errs []error
+	for _, z := range append(services, world) {
+		errs = append(errs, write(dir, z))
+	}
+	return errors.Join(errs...)
 }
 
 // Write makes the folder hold these zones and no others. Each file is replaced as a
@@ -55,6 +73,9 @@ func Write(dir string, all []Zone) error {
 		return err
 	}
 	keep := map[string]bool{file(world): true}
+	for _, z := range services {
+		keep[file(z)] = true
+	}
 	for _, z := range all {
 		keep[file(z)] = true
 		if err := write(dir, z); err != nil {

@@ -1,4 +1,4 @@
-// Package aws simulates Amazon EC2 for the lab: exactly the resources that the
+// Package aws simulates Amazon EC2, and of S3 and IAM the buckets and who may enter them, for the lab: exactly the resources that the
 // program uses, with the service's rules and its words for breaking them.
 package aws
 
@@ -35,6 +35,10 @@ const (
 	typeEip         = "aws:ec2/eip:Eip"
 	typeEipAssoc    = "aws:ec2/eipAssociation:EipAssociation"
 	typeInstance    = "aws:ec2/instance:Instance"
+	typeBucket      = "aws:s3/bucketV2:BucketV2"
+	typeUser        = "aws:iam/user:User"
+	typeUserPolicy  = "aws:iam/userPolicy:UserPolicy"
+	typeAccessKey   = "aws:iam/accessKey:AccessKey"
 )
 
 // account is the one account there is.
@@ -52,8 +56,9 @@ func New() *cloud.Cloud {
 			typeRouteTable: routeTable(), typeRouteAssoc: routeAssociation(),
 			typeGroup: group(), typeIngressRule: ingressRule(), typeEgressRule: egressRule(),
 			typeKeyPair: keyPair(), typeEip: eip(), typeEipAssoc: eipAssociation(), typeInstance: instance(),
+			typeBucket: bucket(), typeUser: user(), typeUserPolicy: userPolicy(), typeAccessKey: accessKey(),
 		},
-		Policies: policies, NotFound: notFound, InUse: inUse,
+		Policies: policies, Publish: publish, NotFound: notFound, InUse: inUse,
 	}
 }
 

@@ -21,6 +21,10 @@ var kinds = map[string]struct{ code, text string }{
 	typeEip:         {"InvalidAllocationID.NotFound", "allocation ID"},
 	typeEipAssoc:    {"InvalidAssociationID.NotFound", "association ID"},
 	typeInstance:    {"InvalidInstanceID.NotFound", "instance ID"},
+	typeBucket:      {"NoSuchBucket", "bucket"},
+	typeUser:        {"NoSuchEntity", "user"},
+	typeUserPolicy:  {"NoSuchEntity", "user policy"},
+	typeAccessKey:   {"NoSuchEntity", "access key"},
 }
 
 func notFound(r cloud.Ref) error {
@@ -39,6 +43,8 @@ func inUse(o *cloud.Object, by []*cloud.Object) error {
 		return fmt.Errorf("InvalidIPAddress.InUse: address of %s is in use by %s", o.ID, dependents)
 	case typeGroup:
 		return fmt.Errorf("DependencyViolation: resource %s has a dependent object: %s", o.ID, dependents)
+	case typeUser:
+		return fmt.Errorf("DeleteConflict: Cannot delete entity, must remove %s from %s first", dependents, o.ID)
 	case typeGateway:
 		return fmt.Errorf("DependencyViolation: the network of %s has some mapped public addresses or routes (%s): unmap those before detaching the gateway", o.ID, dependents)
 	}

@@ -56,6 +56,9 @@ func (c *Cloud) Attach(dir string, open Opener) *Cloud {
 	return c
 }
 
+// Dir is the folder of the clouds' files.
+func (c *Cloud) Dir() string { return c.dir }
+
 // View shows the cloud's state to a function.
 func (c *Cloud) View(see func(*State) error) error { return c.store.View(see) }
 

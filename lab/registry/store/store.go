@@ -12,11 +12,12 @@ import (
 	"hybrid/lab/system/paths"
 )
 
-// The programs within the folder: that of the registry, and of the name server beside
-// it.
+// The programs within the folder: that of the registry, and of the name server and the S3
+// server beside it.
 const (
 	Server     = "registry"
 	NameServer = "coredns"
+	S3         = "s3"
 )
 
 // NameAnnotation marks an image in the layout's index with its full name, such as

@@ -49,8 +49,8 @@ type Lab struct {
 //
 // The programs in the image and the registry come from the folder in
 // HYBRID_LAB_PROGRAMS: kube, containerd, containerd-shim-runc-v2, coredns, karmada,
-// pause, weaver, weaveutil, kube-utils and registry. Without it the folder of the user's cache is taken, where `make up`
-// builds them.
+// pause, weaver, weaveutil, kube-utils, registry and s3. Without it the folder of the
+// user's cache is taken, where `make up` builds them.
 func Open(t *testing.T) *Lab {
 	t.Helper()
 	l := &Lab{T: t, start: time.Now()}
@@ -75,7 +75,7 @@ func Open(t *testing.T) *Lab {
 	l.must(registry.Build(ctx, l.Docker, registry.Inputs{
 		Kube: l.program("kube"), CoreDNS: l.program("coredns"), Karmada: l.program("karmada"), Pause: l.program("pause"),
 		Weaver: l.program("weaver"), WeaveUtil: l.program("weaveutil"), KubeUtils: l.program("kube-utils"),
-		Server: l.program("registry"), VMImage: ref, DatabaseImage: database,
+		Server: l.program("registry"), S3: l.program("s3"), VMImage: ref, DatabaseImage: database,
 	}, l.progress))
 	l.Host, err = vm.Open(ctx)
 	l.must(err)
