@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hybrid/backup"
 	"hybrid/clouds"
 	"hybrid/federation"
 	"hybrid/internal/settings"
@@ -49,6 +50,8 @@ type system struct {
 	mesh      *mesh.Mesh
 	// federation is an API over all clusters.
 	federation *federation.Federation
+	// store is the bucket for backups; nil without backups.
+	store *backup.Store
 	// database is PostgreSQL; nil if it is switched off.
 	database *workloads.Postgres
 }
@@ -70,7 +73,7 @@ func program(ctx *pulumi.Context) (*system, error) {
 	}
 	s := &system{settings: loaded}
 	for _, step := range []func(*pulumi.Context) error{
-		s.compare, s.reach, s.leaveClusters, s.makeClusters, s.makeZone, s.joinClusters, s.federate, s.makePostgres,
+		s.compare, s.reach, s.leaveClusters, s.makeClusters, s.makeZone, s.joinClusters, s.federate, s.makeStore, s.makePostgres,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -192,10 +195,30 @@ func (s *system) federate(ctx *pulumi.Context) (err error) {
 	return err
 }
 
+// makeStore makes the place where backups go, if there are any.
+func (s *system) makeStore(ctx *pulumi.Context) (err error) {
+	if !s.settings.Backup.Enabled {
+		return nil
+	}
+	s.store, err = backup.NewStore(ctx, "backup", &backup.Args{
+		Settings:  s.settings.Backup,
+		In:        s.settings.bucketIn,
+		Key:       s.settings.BackupKey,
+		AccessKey: s.settings.BackupAccessKey,
+		SecretKey: s.settings.BackupSecretKey,
+		Readable:  s.settings.Postgres.RestoreFrom.Bucket,
+	})
+	return err
+}
+
 // makePostgres puts PostgreSQL into the federation, unless it is switched off.
 func (s *system) makePostgres(ctx *pulumi.Context) (err error) {
 	if !s.settings.Postgres.Enabled {
 		return nil
+	}
+	var store *workloads.Backup
+	if s.store != nil {
+		store = &workloads.Backup{Settings: s.settings.Backup, Store: s.store, RestoreKey: s.settings.RestoreKey}
 	}
 	s.database, err = workloads.NewPostgres(ctx, "psql", &workloads.PostgresArgs{
 		Settings:         s.settings.Postgres,
@@ -206,6 +229,7 @@ func (s *system) makePostgres(ctx *pulumi.Context) (err error) {
 		Members:          s.federation.Members,
 		Mesh:             s.mesh.Up,
 		PodCIDR:          s.settings.PodCIDR,
+		Backup:           store,
 		PostgresPassword: s.settings.PostgresPassword,
 	})
 	return err

@@ -43,6 +43,10 @@ func (s *system) outputs() pulumi.Map {
 	if s.zone != nil {
 		all["zone"] = pulumi.Map{"domain": pulumi.String(s.zone.Domain), "nameServers": s.zone.NameServers}
 	}
+	if s.store != nil {
+		// What is to be known of it when the stack is gone.
+		all["backup"] = pulumi.Map{"bucket": s.store.Bucket, "endpoint": pulumi.String(s.store.Endpoint)}
+	}
 	if s.database != nil {
 		all["postgres"] = postgresOutputs(s.settings.Postgres, s.database)
 	}

@@ -28,6 +28,7 @@ func TestEveryPropertyHasAPlan(t *testing.T) {
 		}
 	}
 	config := stackConfig(t, "Pulumi.dev.yaml")
+	config["hybrid:backup"] = `{"enabled": true, "cluster": "frankfurt"}`
 	for _, s := range clouds.ProviderSettings {
 		vendor, key, _ := strings.Cut(s.Key, ":")
 		if !s.Secret {

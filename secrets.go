@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"hybrid/backup"
 	"hybrid/clouds"
 	"hybrid/federation"
 	"hybrid/internal/settings"
@@ -27,6 +28,10 @@ func (s *Settings) secrets() []secretSetting {
 		{"hybrid:weavePassword", mesh.PasswordProblem, &s.WeavePassword},
 		{"hybrid:federationToken", federation.TokenProblem, &s.FederationToken},
 		{"hybrid:postgresPassword", workloads.PasswordProblem, &s.PostgresPassword},
+		{"hybrid:backupKey", backup.KeyProblem, &s.BackupKey},
+		{"hybrid:backupAccessKey", backup.AccessProblem, &s.BackupAccessKey},
+		{"hybrid:backupSecretKey", backup.AccessProblem, &s.BackupSecretKey},
+		{"hybrid:restoreKey", backup.KeyProblem, &s.RestoreKey},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"hybrid/backup"
 	"hybrid/clouds"
 	"hybrid/federation"
 	"hybrid/internal/settings"
@@ -23,14 +24,19 @@ type Settings struct {
 	left     []string
 	// listed are the names of all that hybrid:clusters lists, in its order.
 	listed []string
+	// bucketIn is the cluster in whose cloud backups are, also if it is lost.
+	bucketIn clouds.Settings
 	clouds.Shared
 	Mesh       mesh.Settings           `json:"mesh"`
 	Zone       federation.ZoneSettings `json:"zone"`
 	Federation federation.Settings     `json:"federation"`
+	Backup     backup.Settings         `json:"backup"`
 	Postgres   workloads.Settings      `json:"postgres"`
 
 	// Secret, and nil where the stack has none: then one is generated.
 	WeavePassword, FederationToken, PostgresPassword pulumi.StringInput
+	// Likewise secret. Nothing is generated in their place.
+	BackupKey, BackupAccessKey, BackupSecretKey, RestoreKey pulumi.StringInput
 }
 
 // namespace is that of the program's own settings.
@@ -45,6 +51,7 @@ func defaultSettings() *Settings {
 		Mesh:       mesh.DefaultSettings(),
 		Zone:       federation.DefaultZoneSettings(),
 		Federation: federation.DefaultSettings(),
+		Backup:     backup.DefaultSettings(),
 		Postgres:   workloads.DefaultSettings(),
 	}
 }
@@ -90,6 +97,7 @@ func (c stack) settings() (*Settings, error) {
 		}
 	}
 	s.Postgres.Place(s.clusterNames())
+	s.bucketIn = s.Backup.Place(s.Clusters)
 	s.takeSecrets(c, &p)
 	s.checkKeys(c, &p)
 	s.validate(&p)

@@ -39,6 +39,27 @@ func (s *Settings) validate(p *settings.Problems) {
 	s.checkHost(p)
 	s.checkRanges(p)
 	p.AddAll("hybrid:postgres", s.Postgres.Problems(s.clusterNames()))
+	p.AddAll("hybrid:backup", s.Backup.Problems(s.Clusters, s.Postgres.Master))
+	s.checkBackup(p)
+}
+
+// checkBackup notes what backups need that is in other settings.
+func (s *Settings) checkBackup(p *settings.Problems) {
+	if !s.Backup.Enabled {
+		if s.Postgres.RestoreFrom.Bucket != "" {
+			p.Add("hybrid:postgres", "restoreFrom needs hybrid:backup, which says in which cloud the bucket is, and hybrid:backupKey: switch backups on by enabled: true")
+		}
+		return
+	}
+	if s.BackupKey == nil {
+		p.Add("hybrid:backupKey", `missing: who has lost it has lost the backups, so it must outlive the stack. Choose one by pulumi config set --secret backupKey "$(openssl rand -base64 32)", and keep a copy elsewhere`)
+	}
+	access := map[string]bool{"hybrid:backupAccessKey": s.BackupAccessKey != nil, "hybrid:backupSecretKey": s.BackupSecretKey != nil}
+	for _, key := range slices.Sorted(maps.Keys(access)) {
+		if s.Backup.Endpoint != "" && !access[key] {
+			p.Add(key, "missing: hybrid:backup's endpoint is entered by it")
+		}
+	}
 }
 
 // longestName is the length of the longest name of a cluster, as far as it can be one.

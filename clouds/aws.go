@@ -33,14 +33,20 @@ func (a *amazon) defaults() {
 }
 
 func (a *amazon) login() (err error) {
-	a.provider, err = aws.NewProvider(a.ctx, a.named(AWS), &aws.ProviderArgs{
-		Region:    pulumi.String(a.args.Region),
-		AccessKey: a.secret(AWS, "accessKey"),
-		SecretKey: a.secret(AWS, "secretKey"),
-		Token:     a.secret(AWS, "token"),
-		Profile:   a.plain(AWS, "profile"),
-	}, pulumi.Parent(a.parent))
+	a.provider, err = AmazonProvider(a.ctx, a.named(AWS), a.args.Region, pulumi.Parent(a.parent))
 	return err
+}
+
+// AmazonProvider makes an explicit provider for a region of AWS, by the account of the
+// stack's config.
+func AmazonProvider(ctx *pulumi.Context, name, region string, opts ...pulumi.ResourceOption) (*aws.Provider, error) {
+	return aws.NewProvider(ctx, name, &aws.ProviderArgs{
+		Region:    pulumi.String(region),
+		AccessKey: secret(ctx, AWS, "accessKey"),
+		SecretKey: secret(ctx, AWS, "secretKey"),
+		Token:     secret(ctx, AWS, "token"),
+		Profile:   plain(ctx, AWS, "profile"),
+	}, opts...)
 }
 
 func (a *amazon) network() (err error) {

@@ -103,15 +103,6 @@ var ProviderSettings = []ProviderSetting{
 	{"gcp:accessToken", true},
 }
 
-// plain and secret read settings of a cloud's own namespace.
-func (s *builder) plain(namespace, key string) pulumi.StringPtrInput {
-	return plain(s.ctx, namespace, key)
-}
-
-func (s *builder) secret(namespace, key string) pulumi.StringPtrInput {
-	return secret(s.ctx, namespace, key)
-}
-
 // plain reads a setting of a cloud's own namespace for an explicit provider,
 // which unlike the default one doesn't read stack config itself. Nil if unset:
 // the provider then looks at its environment.

@@ -24,10 +24,15 @@ func (d *digitalOcean) defaults() {
 }
 
 func (d *digitalOcean) login() (err error) {
-	d.provider, err = digitalocean.NewProvider(d.ctx, d.named(DigitalOcean), &digitalocean.ProviderArgs{
-		Token: d.secret(DigitalOcean, "token"),
-	}, pulumi.Parent(d.parent))
+	d.provider, err = DigitalOceanProvider(d.ctx, d.named(DigitalOcean), digitalocean.ProviderArgs{}, pulumi.Parent(d.parent))
 	return err
+}
+
+// DigitalOceanProvider makes an explicit provider for DigitalOcean, by the token of the
+// stack's config.
+func DigitalOceanProvider(ctx *pulumi.Context, name string, args digitalocean.ProviderArgs, opts ...pulumi.ResourceOption) (*digitalocean.Provider, error) {
+	args.Token = secret(ctx, DigitalOcean, "token")
+	return digitalocean.NewProvider(ctx, name, &args, opts...)
 }
 
 func (d *digitalOcean) network() (err error) {

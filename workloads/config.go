@@ -54,6 +54,7 @@ func (b *builder) config() (pulumi.StringMap, error) {
 	for name, value := range map[string]any{
 		"stack.yml":     b.stack(),
 		"bootstrap.yml": map[string]any{"bootstrap": map[string]any{"dcs": b.dynamic(), "method": "first", "first": first}},
+		"backup.json":   b.schedule(),
 		"etcd.json":     b.etcdSettings(),
 		topology.Key:    b.topology,
 	} {
@@ -66,8 +67,8 @@ func (b *builder) config() (pulumi.StringMap, error) {
 	return data, nil
 }
 
-// first makes the database, see scripts/pod/first.sh.
-var first = map[string]any{"command": "/bin/sh /etc/psql/scripts/first.sh", "no_params": true}
+// first makes the database, see scripts/pod/first.sh. What that says of a recovery stays.
+var first = map[string]any{"command": "/bin/sh /etc/psql/scripts/first.sh", "no_params": true, "keep_existing_recovery_conf": true}
 
 // stack is what differs between stacks of what Patroni reads in its pod.
 func (b *builder) stack() any {
@@ -96,6 +97,10 @@ func (b *builder) dynamic() map[string]any {
 	parameters := map[string]string{}
 	maps.Copy(parameters, b.args.Parameters)
 	maps.Copy(parameters, ownParameters)
+	if b.args.Backup != nil {
+		// What is written gets to the bucket within a minute, however little that is.
+		parameters["archive_timeout"] = "60s"
+	}
 	d := map[string]any{
 		"ttl": 20, "loop_wait": 5, "retry_timeout": 7,
 		// A leader whose PostgreSQL has died gives way at once.
@@ -108,7 +113,7 @@ func (b *builder) dynamic() map[string]any {
 		// The leader keeps what a member lacks, up to max_slot_wal_keep_size; for one that
 		// is away, so long.
 		"member_slots_ttl": "10min",
-		"postgresql":       map[string]any{"use_pg_rewind": true, "use_slots": true, "parameters": parameters},
+		"postgresql":       map[string]any{"use_pg_rewind": true, "use_slots": true, "parameters": parameters, "recovery_conf": map[string]string{"restore_command": restoreCommand}},
 	}
 	if n := b.topology.Synchronous(); n > 0 {
 		d["synchronous_mode"], d["synchronous_node_count"] = "quorum", n

@@ -95,9 +95,12 @@ func (b *builder) member(app string, env ...corev1.EnvVarArgs) *corev1.PodTempla
 		}
 		mount(corev1.VolumeArgs{Name: pulumi.String(v.name), ConfigMap: source}, "/etc/psql/"+v.name, true)
 	}
-	for _, v := range [][2]string{{"password", passwordName}, {"tls", tlsName}, {"etcd", clientName}} {
+	for _, v := range [][2]string{{"password", passwordName}, {"tls", tlsName}, {"etcd", clientName}, {"backup", backupName}} {
 		// PostgreSQL refuses a key that others can read.
 		source := corev1.SecretVolumeSourceArgs{SecretName: pulumi.String(v[1]), DefaultMode: pulumi.Int(0o440)}
+		if v[1] == backupName {
+			source.Optional = pulumi.Bool(true)
+		}
 		mount(corev1.VolumeArgs{Name: pulumi.String(v[0]), Secret: source}, "/etc/psql/"+v[0], true)
 	}
 	for _, f := range folders {

@@ -40,6 +40,9 @@ func (b *builder) settings() error {
 	if err := b.secret(passwordName, pulumi.StringMap{"postgres": b.Password}); err != nil {
 		return err
 	}
+	if err := b.backup(); err != nil {
+		return err
+	}
 	scripts, err := files(scripts, "scripts/pod")
 	if err != nil {
 		return err
@@ -49,6 +52,9 @@ func (b *builder) settings() error {
 		return err
 	}
 	selectors := []selector{{"v1", "Secret", passwordName}, {"v1", "Secret", tlsName}, {"v1", "Secret", clientName}}
+	if b.args.Backup != nil {
+		selectors = append(selectors, selector{"v1", "Secret", backupName})
+	}
 	for name, data := range map[string]pulumi.StringMap{
 		scriptsName: scripts, topology.Settings: settings,
 		topology.Proxy: {"haproxy.cfg": pulumi.String(haproxy), "ca.crt": b.Authority},

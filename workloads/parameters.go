@@ -47,6 +47,9 @@ var parameterName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za
 
 // ownParameters belong to the program: other values would break what it does.
 var ownParameters = map[string]string{
+	// Always: it counts from a server's start only, and what the command does follows from
+	// what is mounted.
+	"archive_mode": "on", "archive_command": "sh /etc/psql/scripts/pgbackrest-push.sh %p", "archive_timeout": "0",
 	"hot_standby":   "on",
 	"wal_log_hints": "on",
 	// Each member keeps a slot for each other.
@@ -62,10 +65,13 @@ var ownParameters = map[string]string{
 	"log_timezone":            "UTC", "lc_messages": "C", "logging_collector": "off",
 }
 
+// restoreCommand is PostgreSQL's, in recovery.
+const restoreCommand = `sh /etc/psql/scripts/pgbackrest-get.sh %f "%p"`
+
 // patronis are parameters that Patroni sets itself, or that would lead it astray.
-var patronis = strings.Fields(`archive_mode cluster_name config_file data_directory default_transaction_read_only external_pid_file
+var patronis = strings.Fields(`cluster_name config_file data_directory default_transaction_read_only external_pid_file
 	hba_file ident_file include include_dir include_if_exists listen_addresses log_destination log_line_prefix port primary_conninfo
-	primary_slot_name recovery_target_timeline synchronous_standby_names unix_socket_directories wal_level`)
+	primary_slot_name recovery_target_timeline restore_command synchronous_standby_names unix_socket_directories wal_level`)
 
 // own says whether a parameter is the program's to set. PostgreSQL doesn't mind case.
 func own(name string) bool {

@@ -46,6 +46,8 @@ type PostgresArgs struct {
 
 	// Mesh exists, by cluster's name, when pods reach others'.
 	Mesh map[string]pulumi.Resource
+	// Backup says where the database is backed up; nil: nowhere.
+	Backup *Backup
 	// PostgresPassword is the superuser's; a random one if nil.
 	PostgresPassword pulumi.StringInput
 

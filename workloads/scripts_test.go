@@ -11,7 +11,7 @@ import (
 
 func TestScriptsAreShell(t *testing.T) {
 	files, err := scripts.ReadDir("scripts/pod")
-	if err != nil || len(files) != 6 {
+	if err != nil || len(files) != 10 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, f := range files {

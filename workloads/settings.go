@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"hybrid/backup"
 	"hybrid/internal/settings"
 	"hybrid/workloads/topology"
 )
@@ -34,6 +36,8 @@ type Settings struct {
 	StorageSize string `json:"storageSize"`
 	// Parameters are PostgreSQL's own, for all servers.
 	Parameters Parameters `json:"parameters"`
+	// RestoreFrom says which backup a new database begins with. One that is there stays.
+	RestoreFrom RestoreFrom `json:"restoreFrom"`
 	// Etcd is merged over the settings of its etcd, those of its --config-file.
 	Etcd map[string]any `json:"etcd"`
 }
@@ -49,8 +53,9 @@ func DefaultSettings() Settings {
 		Placement:  map[string]int{},
 		// Replicas may be away for 1 GB of changes, and be behind by 8 GB, before they need
 		// a new copy; and all of them take one, by two connections each, at the same time.
-		Parameters: Parameters{"wal_keep_size": "1GB", "max_slot_wal_keep_size": "8GB", "max_wal_senders": "40"},
-		Etcd:       map[string]any{},
+		Parameters:  Parameters{"wal_keep_size": "1GB", "max_slot_wal_keep_size": "8GB", "max_wal_senders": "40"},
+		Etcd:        map[string]any{},
+		RestoreFrom: RestoreFrom{To: Latest},
 	}
 }
 
@@ -154,6 +159,12 @@ func (s Settings) Problems(clusters []string) []string {
 	}
 	if s.StorageSize != "" && s.StorageClass == "" {
 		add("storageSize is %q without a storageClass: a folder of a node has no size; leave it out, or set storageClass", s.StorageSize)
+	}
+	if s.RestoreFrom.Bucket != "" && !backup.BucketName(s.RestoreFrom.Bucket) {
+		add("restoreFrom has the bucket %q: expected a name of 3 to 63 of a-z, 0-9 and -", s.RestoreFrom.Bucket)
+	}
+	if _, err := time.Parse(time.RFC3339, s.RestoreFrom.To); err != nil && s.RestoreFrom.To != Latest {
+		add("restoreFrom has to %q: expected %s, or a time such as 2026-11-26T14:05:00Z", s.RestoreFrom.To, Latest)
 	}
 	return append(out, s.Parameters.problems()...)
 }

@@ -18,7 +18,7 @@ func postgresCommand() *cobra.Command {
 	var t target
 	c := &cobra.Command{
 		Use:   "postgres",
-		Short: "Show the database's replication, and change which cluster leads it",
+		Short: "Show the database's replication and backups, change which cluster leads it, and restore it",
 		Long: `Show the database's replication, and change which cluster leads it.
 
 Patroni elects another leader by itself when it loses one. These commands are for what
@@ -26,7 +26,7 @@ is planned, and for what can't be decided without a person. They look at the who
 first, and change nothing where that can't succeed.`,
 	}
 	t.flags(c.PersistentFlags())
-	c.AddCommand(postgresStatusCommand(&t), switchoverCommand(&t), failoverCommand(&t), reinitCommand(&t))
+	c.AddCommand(postgresStatusCommand(&t), switchoverCommand(&t), failoverCommand(&t), reinitCommand(&t), backupsCommand(&t), restoreCommand(&t))
 	return c
 }
 

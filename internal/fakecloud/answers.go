@@ -25,6 +25,8 @@ func (c *Cloud) run(x *Cluster, p *corev1.Pod, container string, argv []string) 
 		what = c.patroni(p)
 	case container == "postgres" && isMember(p) && argv[0] == "patronictl":
 		return c.patronictl(argv[1:])
+	case container == "postgres" && isMember(p) && argv[0] == "python3":
+		return c.script(p, argv[1:])
 	default:
 		return nil
 	}

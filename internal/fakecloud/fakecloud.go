@@ -50,8 +50,12 @@ type Cloud struct {
 	Behind map[string]int64
 	// Refuses is what patronictl says instead of doing anything.
 	Refuses string
-	// Ran are the commands that patronictl was given.
+	// Ran are the commands that patronictl was given, and pods' scripts.
 	Ran []string
+	// Backup is what the leader's script has written down, and Schedule by what it goes.
+	Backup, Schedule map[string]any
+	// Backups is what a leader's script says of them.
+	Backups string
 
 	http    *httptest.Server
 	changed chan struct{}

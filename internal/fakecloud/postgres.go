@@ -64,6 +64,7 @@ func (c *Cloud) server(x *Cluster, p *corev1.Pod) object {
 		streams = append(streams, s)
 	})
 	answer["streams"], answer["waiting"], answer["age"] = streams, c.Waiting, nil
+	answer["backup"], answer["schedule"] = c.Backup, c.Schedule
 	return answer
 }
 

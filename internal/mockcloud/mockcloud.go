@@ -19,6 +19,7 @@ const (
 	Token      = "abcdef.0123456789abcdef"
 	ClientKey  = "Y2xpZW50IGtleQ=="
 	Password   = "correct-horse-battery-staple"
+	SecretKey  = "wJalrXUtnFEMI-of-a-bucket"
 	PrivatePEM = "-----BEGIN EC PRIVATE KEY----- sesame"
 	// MemberToken and ImpersonatorToken are a federation's in its members.
 	MemberToken       = "bWVtYmVyIHRva2Vu"
@@ -74,11 +75,16 @@ func Run(preview bool, config map[string]string, program pulumi.RunFunc) (*Recor
 	return RunAfter(Former{}, preview, config, program)
 }
 
-// RunAfter is Run for a stack that has been there before.
+// RunAfter is Run, where values that begin with "secret" are, for a stack that has been there before.
 func RunAfter(former Former, preview bool, config map[string]string, program pulumi.RunFunc) (*Record, error) {
 	r := &Record{Preview: preview, Former: former, Made: map[string]pulumi.MockResourceArgs{}}
 	err := pulumi.RunErr(program, pulumi.WithMocks("hybrid", "test", r), func(i *pulumi.RunInfo) {
 		i.DryRun, i.Config = preview, config
+		for key, value := range config {
+			if strings.HasPrefix(value, "secret") {
+				i.ConfigSecretKeys = append(i.ConfigSecretKeys, key)
+			}
+		}
 	})
 	return r, err
 }
@@ -130,6 +136,25 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 	case "gcp:dns/managedZone:ManagedZone":
 		set("name", a.Name+"-1234567")
 		out["nameServers"] = resource.NewPropertyValue([]any{"ns-cloud-a1.googledomains.com.", "ns-cloud-a2.googledomains.com."})
+	case "aws:s3/bucketV2:BucketV2":
+		set("bucket", a.Name+"-1234567")
+	case "aws:iam/user:User":
+		set("name", a.Name+"-1234567")
+	case "aws:iam/accessKey:AccessKey":
+		out["secret"] = resource.MakeSecret(resource.NewProperty(SecretKey))
+	case "gcp:storage/bucket:Bucket":
+		set("name", a.Name+"-1234567")
+	case "gcp:serviceaccount/account:Account":
+		set("email", a.Inputs["accountId"].StringValue()+"@lab.iam.gserviceaccount.com")
+		set("member", "serviceAccount:"+a.Inputs["accountId"].StringValue()+"@lab.iam.gserviceaccount.com")
+	case "gcp:storage/hmacKey:HmacKey":
+		set("accessId", "GOOG1")
+		out["secret"] = resource.MakeSecret(resource.NewProperty(SecretKey))
+	case "digitalocean:index/spacesBucket:SpacesBucket":
+		set("name", a.Name+"-1234567")
+	case "digitalocean:index/spacesKey:SpacesKey":
+		set("accessKey", "DO1"+a.Name)
+		out["secretKey"] = resource.MakeSecret(resource.NewProperty(SecretKey))
 	case "random:index/randomPassword:RandomPassword":
 		out["result"] = resource.MakeSecret(resource.NewProperty(Password))
 	case "command:remote:Command":
@@ -153,7 +178,8 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 		made["uid"], made["resourceVersion"], made["generation"] = resource.NewProperty(a.Name+"-uid"), resource.NewProperty("1"), resource.NewProperty(1.0)
 		out["metadata"] = resource.NewProperty(made)
 	}
-	if r.Preview {
+	// An access key's is part of a secret.
+	if r.Preview && a.TypeToken != "aws:iam/accessKey:AccessKey" {
 		id = ""
 	}
 	return id, out, nil

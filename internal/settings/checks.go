@@ -35,9 +35,18 @@ var subdomain = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-
 // it: it has at least so many characters, of printable ASCII, without spaces and those
 // that are forbidden, which are described.
 func Secret(text string, least int, forbidden, described string) string {
+	problem := Chosen(text, least, forbidden, described)
+	if problem != "" {
+		problem += ", or none at all to have one generated"
+	}
+	return problem
+}
+
+// Chosen is Secret for what is never generated.
+func Chosen(text string, least int, forbidden, described string) string {
 	wrong := strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(forbidden, r) })
 	if n := len(text); n < least || wrong {
-		return fmt.Sprintf("found %d characters: expected at least %d of printable ASCII without %s, or none at all to have one generated", n, least, described)
+		return fmt.Sprintf("found %d characters: expected at least %d of printable ASCII without %s", n, least, described)
 	}
 	return ""
 }

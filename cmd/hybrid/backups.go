@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hybrid/internal/observe"
+)
+
+// backups are what a leader says of them: see workloads/scripts/pod/backup.py.
+type backups struct {
+	Backups []struct {
+		Label  string `json:"label"`
+		Type   string `json:"type"`
+		Stop   int64  `json:"stop"`  // Unix time
+		Bytes  int64  `json:"bytes"` // of the database
+		Stored int64  `json:"stored"`
+	} `json:"backups"`
+	Error   string  `json:"error"`
+	Lag     float64 `json:"lag"` // seconds
+	Dropped bool    `json:"dropped"`
+}
+
+func backupsCommand(t *target) *cobra.Command {
+	var asJSON bool
+	var now string
+	c := &cobra.Command{
+		Use:   "backups",
+		Short: "List the database's backups, and what hasn't got to the bucket yet; make one",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			s, o, err := look(ctx, t)
+			if err != nil {
+				return err
+			}
+			l := s.PostgreSQL.Leader
+			if l == nil {
+				return fmt.Errorf("%s: it is the leader that knows of backups", s.PostgreSQL.Error)
+			}
+			if now != "" {
+				fmt.Fprintf(os.Stderr, "%s of %s makes a backup\n", l.Pod, l.Cluster)
+				if _, err := o.Script(ctx, l.Cluster, l.Namespace, l.Pod, "backup.py", "now", now); err != nil {
+					return err
+				}
+			}
+			b, text, err := readBackups(ctx, o, l)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				fmt.Println(text)
+			} else {
+				b.print()
+			}
+			if b.Error != "" || b.Dropped {
+				return errUnhealthy
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print it for programs")
+	c.Flags().StringVar(&now, "now", "", "make one first: full, or incr, of what has changed since the last one")
+	c.Flags().Lookup("now").NoOptDefVal = "incr"
+	return c
+}
+
+func readBackups(ctx context.Context, o *observe.Observer, l *observe.Server) (*backups, string, error) {
+	text, err := o.Script(ctx, l.Cluster, l.Namespace, l.Pod, "backup.py", "list")
+	if err != nil {
+		return nil, "", err
+	}
+	b := &backups{}
+	if err := json.Unmarshal([]byte(text), b); err != nil {
+		return nil, "", fmt.Errorf("%s: expected JSON, found %.200q", l.Pod, text)
+	}
+	return b, text, nil
+}
+
+func (b *backups) print() {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "BACKUP\tTYPE\tAT\tDATABASE\tSTORED")
+	for _, one := range b.Backups {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%.1f MB\t%.1f MB\n", one.Label, one.Type, time.Unix(one.Stop, 0).UTC().Format(time.RFC3339), float64(one.Bytes)/1e6, float64(one.Stored)/1e6)
+	}
+	w.Flush()
+	fmt.Printf("the log has waited for the bucket for %.0f s\n", b.Lag)
+	if b.Dropped {
+		fmt.Println("✗ the log in the bucket has a gap: more waited than maxWal allows. The next backup closes it")
+	}
+	if b.Error != "" {
+		fmt.Println("✗ " + b.Error)
+	}
+}
