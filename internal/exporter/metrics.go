@@ -61,6 +61,9 @@ var (
 	replicaBytes       = metric("postgresql_replica_lag_bytes", "What the replica has still to replay.", "cluster", "pod", "address")
 	replicaSeconds     = metric("postgresql_replica_lag_seconds", "How old the replica's state is.", "cluster", "pod", "address")
 	replicaSilent      = metric("postgresql_replica_silent_seconds", "How long the leader hasn't heard of the replica.", "cluster", "pod", "address")
+	backupLast         = metric("postgresql_backup_last_timestamp_seconds", "When the last backup of the database ended, in Unix time.")
+	backupNumber       = metric("postgresql_backups", "How many backups of the database there are.")
+	backupLag          = metric("postgresql_archive_lag_seconds", "How long the first finished segment of the log has waited for the bucket.")
 	risk               = metric("postgresql_risk", "The database isn't protected against the loss of the cluster.", "cluster", "chosen")
 
 	nameServerUp = metric("zone_name_server_up", "Whether the name server answers for the zone.", "zone", "name_server")
@@ -161,6 +164,13 @@ func gatherPostgreSQL(p *observe.PostgreSQL, put func(d *prometheus.Desc, value 
 		put(leaderInfo, 1, l.Cluster, l.Node, l.Namespace, l.Pod, l.Version)
 		if l.Timeline > 0 {
 			put(leaderTimeline, float64(l.Timeline))
+		}
+	}
+	if b := p.Backup; b != nil {
+		put(backupNumber, float64(b.Number))
+		put(backupLag, b.LagSeconds)
+		if b.Last != nil {
+			put(backupLast, float64(b.Last.Unix()))
 		}
 	}
 	for name, r := range told(p.Replicas) {

@@ -189,6 +189,7 @@ func (p *diagnosis) leader(placed string) {
 		return
 	}
 	to.Leader.Version, to.Leader.Position, to.Leader.Timeline = m.server.Version, m.server.Position, m.server.Timeline
+	p.backup(m.server)
 	if m.server.Waiting > waitSeconds {
 		p.problem(commitsWait, "", "", fmt.Sprintf("postgresql: commits have waited for replicas for %.0f s: too few of them follow", m.server.Waiting),
 			p.psql("select application_name, state, sync_state from pg_stat_replication"))

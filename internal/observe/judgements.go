@@ -72,6 +72,9 @@ var (
 	patroniPaused       = judgement(Warning, "postgresql", "PatroniPaused", "Patroni is paused: there is no failover")
 	unprotected         = judgement(Warning, "postgresql", "PostgreSQLUnprotected", "not protected against the loss of $object")
 
+	backupOld   = judgement(Critical, "postgresql", "PostgreSQLBackupOld", "the last backup of the database is older than the settings allow, or there is none")
+	archiveLags = judgement(Critical, "postgresql", "PostgreSQLArchiveLags", "what has been committed doesn't get to the bucket, or the log there has a gap")
+
 	podNotWell = judgement(Warning, "pod", "PodNotWell", "pod $object of $cluster is not well")
 
 	nameServerSilent = judgement(Warning, "zone", "NameServerSilent", "name server $object does not answer for the zone")

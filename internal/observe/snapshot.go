@@ -218,6 +218,8 @@ type PostgreSQL struct {
 	Knowing int `json:"knowing,omitempty"`
 	// Risks are clusters without which the database would not go on, or not whole.
 	Risks []Risk `json:"risks,omitempty"`
+	// Backup is nil where there are none, or the leader says nothing of them.
+	Backup *Backup `json:"backup,omitempty"`
 }
 
 // The kinds of durability, as the stack's settings call them.

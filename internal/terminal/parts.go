@@ -174,6 +174,13 @@ func (o *screen) postgres(p *observe.PostgreSQL) {
 		leader += ", durability " + p.Durability
 	}
 	o.title("POSTGRESQL", leader)
+	if b := p.Backup; b != nil {
+		last := o.paint(red, "none yet")
+		if b.Last != nil {
+			last = b.Last.Format(time.RFC3339)
+		}
+		fmt.Fprintf(o, "  last backup %s, %d in all; the log has waited for the bucket for %s\n", last, b.Number, secondsOf(&b.LagSeconds))
+	}
 	var rows []row
 	for _, r := range p.Replicas {
 		name := r.Pod
