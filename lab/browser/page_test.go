@@ -181,6 +181,9 @@ func TestKeyboard(t *testing.T) {
 	p := Open(t, v.address)
 	p.Within(20*time.Second, updates+" >= 1")
 	p.Within(time.Second, `document.getElementById("health").textContent === "✓ all healthy"`)
+	// What is to be lit in the picture is before it.
+	p.Keys(kb.Tab)
+	p.Within(time.Second, `document.activeElement.closest("#services") !== null`)
 	p.Keys(kb.Tab)
 	p.Within(time.Second, `document.activeElement.closest("#picture") !== null`)
 	// Every thing in the picture is reached by arrows alone.
