@@ -19,12 +19,12 @@ SETTINGS = json.load(open("/etc/psql/config/etcd.json"))
 URLS = dict(one.split("=", 1) for one in SETTINGS["initial-cluster"].split(","))
 
 
-def ask(host, what, body):
+def ask(host, what, body, timeout=5):
     context = ssl.create_default_context(cafile=TLS + "ca.crt")
     context.load_cert_chain(TLS + "tls.crt", TLS + "tls.key")
     url = f"https://{host}:2379/v3/cluster/member/{what}"
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=5, context=context) as answer:
+    with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
         return json.load(answer)
 
 
@@ -33,7 +33,9 @@ def existing():
     for host in sorted(URLS):
         if host != NAME:
             try:
-                return host, ask(host, "list", {"linearizable": False})["members"]
+                # It says what it has. One that is about to start, as all are at first,
+                # takes the connection and no more: that mustn't keep this one.
+                return host, ask(host, "list", {"linearizable": False}, 2)["members"]
             except OSError as error:
                 print(f"{host}: {error}", file=sys.stderr)
     return None, []
