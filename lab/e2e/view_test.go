@@ -23,7 +23,7 @@ import (
 const (
 	// healthyLimit bounds `hybrid status` when all is well, deadLimit when a cluster
 	// is dead.
-	healthyLimit = 3 * time.Second
+	healthyLimit = 5 * time.Second
 	deadLimit    = 5 * time.Second
 	// shownLimit bounds the time until something new is shown.
 	shownLimit = 15 * time.Second
