@@ -77,6 +77,12 @@ func (b *builder) stack() any {
 		hosts = append(hosts, fmt.Sprintf("%s:%d", topology.EtcdName(cluster), etcdPort))
 	}
 	pods := b.args.PodCIDR.String()
+	// The way between clouds is slow, and their owners charge for it.
+	copying := []any{map[string]string{"checkpoint": "fast"}, map[string]string{"compress": "server-zstd:1"}, "no-manifest"}
+	if b.args.Parameters["fsync"] == "off" {
+		// A copy is as safe as what it is made of.
+		copying = append(copying, "no-sync")
+	}
 	return map[string]any{
 		"etcd3": map[string]any{"hosts": hosts},
 		"postgresql": map[string]any{"pg_hba": []string{
@@ -86,7 +92,7 @@ func (b *builder) stack() any {
 			"hostssl postgres rewinder " + pods + " cert map=members",
 			"host all replicator,rewinder all reject",
 			"hostssl all all " + pods + " scram-sha-256",
-		}},
+		}, "basebackup": copying},
 	}
 }
 

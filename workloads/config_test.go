@@ -45,6 +45,14 @@ func TestDynamicConfiguration(t *testing.T) {
 			t.Errorf("stack.yml: %s", got)
 		}
 	}
+	// A copy is as safe on its disk as what it is made of.
+	for fsync, unsafe := range map[string]bool{"on": false, "off": true} {
+		r := world(t, false, func(a *PostgresArgs) { a.Parameters["fsync"] = fsync })
+		got := show(at(inputs(t, r, "psql-psql-config"), "data", "stack.yml"))
+		if strings.Contains(got, "no-sync") != unsafe || !strings.Contains(got, `"compress": "server-zstd:1"`) {
+			t.Errorf("fsync %s: stack.yml: %s", fsync, got)
+		}
+	}
 	r := world(t, false, nil)
 	if got := show(at(inputs(t, r, "psql-psql-config"), "data", topology.Key)); strings.Join(strings.Fields(got), "") != `{"master":"london","placement":{"frankfurt":4,"london":2},"durability":"cloud","etcd":["america","frankfurt","london"]}` {
 		t.Errorf("the topology is %s", got)

@@ -50,7 +50,10 @@ def enter():
         if own:
             return
         shutil.rmtree(DATA)
-    if own and own[0].get("name"):
+    # A member says where its clients find it when it has started for the first time.
+    if own and not own[0].get("clientURLs") and own[0].get("name"):
+        return  # one of the first members, and the others have begun without it
+    if own and own[0].get("clientURLs"):
         print(f"this member's data are lost: {host} lets it in again", file=sys.stderr)
         ask(host, "remove", {"ID": own[0]["ID"]})
         own = []
