@@ -106,6 +106,8 @@ lint: go
 # what the go command doesn't see: its result mustn't be cached.
 .PHONY: unit
 unit: go ## unit tests alone
+	@.ci/need ssh openssh-client
+	@.ci/need python3 python3
 	@.ci/step "test the program" go test -vet=off ./...
 	@cd lab && ../.ci/step "test the lab" go test -vet=off $$(go list ./... | grep -v -e /e2e$$ -e /dockertest$$)
 	@.ci/step "test Weave Net's part of the lab" go -C lab/upstream/weave test -vet=off ./...

@@ -23,7 +23,7 @@ func exporterCommand() *cobra.Command {
 		Long: `Serve all that hybrid status knows as metrics for Prometheus, at /metrics.
 
 It looks all the time, and each scrape gets what is known then. The metrics tell names
-and addresses, and no secrets; whoever can reach the address can read them.`,
+and addresses, but no secrets. Everyone who can reach the address can read them.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if rules {

@@ -80,7 +80,7 @@ type restore struct {
 func newRestore(s *observe.Snapshot, o *observe.Observer, in io.Reader, yes bool) (*restore, error) {
 	p := &s.PostgreSQL
 	if p.Leader == nil || p.Error != "" {
-		return nil, fmt.Errorf("%s: a database is restored in the place of one that works. One that is lost as a whole is made anew from the bucket: hybrid:postgres's restoreFrom", p.Error)
+		return nil, fmt.Errorf("%s: expected a database that runs, which the restored one replaces. If it is lost, set restoreFrom in hybrid:postgres, and run pulumi up to create one from the bucket", p.Error)
 	}
 	r := &restore{o: o, in: in, yes: yes, leader: member{p.Leader.Cluster, p.Leader.Namespace, p.Leader.Pod}}
 	var away []string

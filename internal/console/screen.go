@@ -67,8 +67,8 @@ func (s *Screen) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// Read reads what is typed, and what the terminal itself answers to the program. It
-// must be read all the time: whoever draws or types waits for it.
+// Read reads what is typed, and what the terminal itself answers to the program. Keep
+// reading: until it is read, drawing and typing block.
 func (s *Screen) Read(to []byte) (int, error) { return s.terminal.Read(to) }
 
 // Close ends Read.

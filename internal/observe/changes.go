@@ -43,8 +43,8 @@ type history struct {
 	changes []Change // oldest first
 }
 
-// see compares a picture with those before. Of the first one nobody knows since when it
-// is so.
+// see compares a picture with those before. What the first one
+// shows may have been so for any time.
 func (h *history) see(s *Snapshot) {
 	type key struct{ kind, cluster, object string }
 	now := map[key]bool{}

@@ -72,7 +72,7 @@ func dial(server *httptest.Server, path, host, origin string) (*websocket.Conn, 
 	return conn, status, err
 }
 
-// No other page, no other name, and nobody without the token gets anything.
+// Requests from another page, for another host name, or without the token are refused.
 func TestGuard(t *testing.T) {
 	c, s, server := shellPage(t, nil)
 	own, token := server.URL, s.Shell.Path()

@@ -14,9 +14,7 @@ import (
 // Prometheus' own tool takes the rules, and finds that each recorded fault raises its
 // alerts and no others. It needs no lab.
 func TestAlerts(t *testing.T) {
-	if !long() {
-		t.Skip("compiles for minutes: run it with HYBRID_E2E_LONG=1, or make e2e-long")
-	}
+	onlyLong(t)
 	project, err := paths.Project()
 	if err != nil {
 		t.Fatal(err)

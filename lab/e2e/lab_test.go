@@ -113,13 +113,19 @@ type part struct {
 // long says whether everything shall run, however long it takes.
 func long() bool { return os.Getenv("HYBRID_E2E_LONG") != "" }
 
-// openLong is open for a test that takes minutes more: it is for `make e2e-long`, as
-// are the parts of other tests that are marked long.
-func openLong(t *testing.T) *lab {
+// onlyLong leaves a test that takes minutes more to `make e2e-long`, as the parts of other
+// tests are that are marked long.
+func onlyLong(t *testing.T) {
 	t.Helper()
 	if !long() {
 		t.Skip("takes long: run it with HYBRID_E2E_LONG=1, or make e2e-long")
 	}
+}
+
+// openLong is open for such a test.
+func openLong(t *testing.T) *lab {
+	t.Helper()
+	onlyLong(t)
 	return open(t)
 }
 

@@ -34,9 +34,6 @@ func TestVerbatim(t *testing.T) {
 
 // ssh has one file of known hosts, wherever the state is.
 func TestSSHWord(t *testing.T) {
-	if _, err := exec.LookPath("ssh"); err != nil {
-		t.Skip("there is no ssh")
-	}
 	for _, path := range []string{"/tmp/lab/london-1.known", "/tmp/John Smith/100% $HOME/it's \"x\"/london-1.known"} {
 		// -G only prints the configuration.
 		out, err := exec.CommandContext(t.Context(), "ssh", "-F", "none", "-G", "-o", "UserKnownHostsFile="+sshWord(path), "host").Output()
