@@ -31,6 +31,19 @@ type Builder struct {
 // Path is where a program stands once it is built.
 func (b *Builder) Path(program string) string { return filepath.Join(b.Cache, "bin", program) }
 
+// Built says whether every program has been built once, of this checkout or of another.
+func (b *Builder) Built() (bool, error) {
+	programs, err := b.programs()
+	if err != nil {
+		return false, err
+	}
+	return b.built(programs), nil
+}
+
+func (b *Builder) built(programs []program) bool {
+	return !slices.ContainsFunc(programs, func(p program) bool { return !isFile(b.output(p)) })
+}
+
 // All builds every program that isn't built. They are compiled one after the other:
 // each compilation uses all cores by itself, the largest packages take 5 GB, and what
 // programs share is compiled once. Linking takes one core, so that the next program's
@@ -72,15 +85,19 @@ func (b *Builder) Promtool(ctx context.Context) (string, error) {
 }
 
 // one builds a program, if need be. It calls compiled when only the linking is left.
+func (b *Builder) output(p program) string {
+	if p.output != "" {
+		return p.output
+	}
+	return b.Path(p.name)
+}
+
 func (b *Builder) one(ctx context.Context, p program, compiled func()) error {
 	sum, err := p.sum(ctx, b.Project)
 	if err != nil {
 		return err
 	}
-	out := p.output
-	if out == "" {
-		out = b.Path(p.name)
-	}
+	out := b.output(p)
 	stamp := filepath.Join(b.Cache, "stamps", p.name)
 	if built, err := os.ReadFile(stamp); err == nil && string(built) == sum && isFile(out) {
 		return nil

@@ -49,8 +49,14 @@ func modified(t *testing.T, path string) time.Time {
 
 func TestBuildsOnlyWhatHasChanged(t *testing.T) {
 	b, p := project(t)
+	if b.built([]program{p}) {
+		t.Error("it is built before it is")
+	}
 	if err := b.one(t.Context(), p, func() {}); err != nil {
 		t.Fatal(err)
+	}
+	if !b.built([]program{p}) {
+		t.Error("it isn't built after it is")
 	}
 	first := modified(t, b.Path("tool"))
 	for _, c := range []struct {

@@ -27,7 +27,7 @@ func (l *lab) prepareCommand() *cobra.Command {
 		Use:   "prepare",
 		Short: "Check this machine and build what the lab needs; create nothing",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return l.prepare(cmd.Context()) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return l.prepare(cmd.Context(), false) },
 	}
 }
 
@@ -41,11 +41,15 @@ func (l *lab) startCommand() *cobra.Command {
 }
 
 // prepare makes everything that outlives a lab: Docker, programs, images. The checks
-// come first, as soon as Docker answers.
-func (l *lab) prepare(ctx context.Context, checks ...func(context.Context) error) error {
+// come first, as soon as Docker answers. leaving says that the lab is to be removed.
+func (l *lab) prepare(ctx context.Context, leaving bool, checks ...func(context.Context) error) error {
 	if err := l.log.Do("check this machine", func(s *progress.Step) error {
+		disk, err := l.disk(leaving)
+		if err != nil {
+			return err
+		}
 		var did []string
-		err := docker.Ensure(ctx, func(line string) {
+		err = docker.Ensure(ctx, disk, func(line string) {
 			s.Note("%s", line)
 			if strings.HasPrefix(line, "raised") || strings.HasPrefix(line, "loaded") || strings.HasPrefix(line, "start") {
 				did = append(did, line)
@@ -76,6 +80,26 @@ func (l *lab) prepare(ctx context.Context, checks ...func(context.Context) error
 		return err
 	}
 	return l.images(ctx, cli, machines, database)
+}
+
+// What the lab writes to the disk, in bytes: three clusters of two machines with their
+// images and databases, and what compiling everything the first time leaves in the caches.
+const (
+	machinesDisk = 7_000_000_000
+	buildDisk    = 8_000_000_000
+)
+
+// disk is how many bytes are still to be written. A lab that is to be removed can always
+// be: that is what makes room.
+func (l *lab) disk(leaving bool) (uint64, error) {
+	built, err := l.builder().Built()
+	switch {
+	case err != nil || leaving:
+		return 0, err
+	case built:
+		return machinesDisk, nil
+	}
+	return machinesDisk + buildDisk, nil
 }
 
 // programs builds them all, and meanwhile the database's image, and the machines' as soon
@@ -140,7 +164,7 @@ func (l *lab) start(ctx context.Context, leaving bool) error {
 	if !leaving {
 		checks = append(checks, l.checkRanges)
 	}
-	if err := l.prepare(ctx, checks...); err != nil {
+	if err := l.prepare(ctx, leaving, checks...); err != nil {
 		return err
 	}
 	return l.log.Do("start the lab", func(s *progress.Step) error {

@@ -6,7 +6,24 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hybrid/lab/stack"
+	"hybrid/lab/system/paths"
 )
+
+// Where nothing is built more is to be written, and what makes room is never refused.
+func TestDisk(t *testing.T) {
+	project, err := paths.Project()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lab{Stack: &stack.Stack{Project: project, Cache: t.TempDir()}}
+	for leaving, want := range map[bool]uint64{false: machinesDisk + buildDisk, true: 0} {
+		if got, err := l.disk(leaving); err != nil || got != want {
+			t.Errorf("leaving is %v: got %d, %v, want %d", leaving, got, err, want)
+		}
+	}
+}
 
 // The lab can be removed although a machine doesn't start.
 func TestResume(t *testing.T) {

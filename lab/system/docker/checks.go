@@ -20,11 +20,9 @@ import (
 	"github.com/docker/docker/api/types/versions"
 )
 
-// What three clusters of two machines need, with room for a build beside them.
-const (
-	minMemoryKiB = 6 << 20
-	minDiskBytes = 15_000_000_000
-)
+// minMemoryKiB is what three clusters of two machines need, with room for a build
+// beside them.
+const minMemoryKiB = 6 << 20
 
 // kernelShare is what a host of a nominal size lacks in MemTotal: the kernel and
 // the firmware keep some for themselves.
@@ -36,8 +34,9 @@ const inotifyInstances = 8192
 
 const inotifyFile = "/proc/sys/fs/inotify/max_user_instances"
 
-// checkHost reports everything that is wrong with the host.
-func checkHost() error {
+// checkHost reports everything that is wrong with the host, on whose disk so many bytes
+// are to be written.
+func checkHost(disk uint64) error {
 	errs := []error{checkPlatform(runtime.GOOS, runtime.GOARCH)}
 	if text, err := os.ReadFile("/proc/meminfo"); err == nil { // there on every Linux
 		errs = append(errs, checkMemory(string(text)))
@@ -55,7 +54,7 @@ func checkHost() error {
 		dirs = append(dirs, cache)
 	}
 	for _, dir := range dirs {
-		errs = append(errs, checkDisk(dir))
+		errs = append(errs, checkDisk(dir, disk))
 	}
 	return errors.Join(errs...)
 }
@@ -82,7 +81,7 @@ func checkMemory(meminfo string) error {
 	return errors.New("/proc/meminfo: want a line MemTotal, found none")
 }
 
-func checkDisk(dir string) error {
+func checkDisk(dir string, need uint64) error {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {
 		if errors.Is(err, os.ErrPermission) {
@@ -90,12 +89,12 @@ func checkDisk(dir string) error {
 		}
 		return fmt.Errorf("%s: %w", dir, err)
 	}
-	return checkFree(dir, s.Bavail*uint64(s.Bsize))
+	return checkFree(dir, s.Bavail*uint64(s.Bsize), need)
 }
 
-func checkFree(dir string, free uint64) error {
-	if free < minDiskBytes {
-		return fmt.Errorf("the lab needs %d GB of free disk at %s, there are %.1f: make room", minDiskBytes/1_000_000_000, dir, float64(free)/1e9)
+func checkFree(dir string, free, need uint64) error {
+	if free < need {
+		return fmt.Errorf("the lab needs %d GB of free disk at %s, there are %.1f: make room", need/1_000_000_000, dir, float64(free)/1e9)
 	}
 	return nil
 }

@@ -39,10 +39,11 @@ func TestChecks(t *testing.T) {
 		"nominally 6 GiB":   {checkMemory("MemFree: 1 kB\nMemTotal: 5950000 kB\n"), ""},
 		"4 GiB":             {checkMemory("MemTotal: 4194304 kB\n"), "needs 6 GiB of memory, this host has 4.0"},
 		"no total":          {checkMemory("MemFree: 4194304 kB\n"), "found none"},
-		"enough disk":       {checkFree("/var", 15_000_000_000), ""},
-		"not enough disk":   {checkFree("/var", 14_900_000_000), "needs 15 GB of free disk at /var, there are 14.9"},
-		"a folder on disk":  {checkDisk("/"), ""},
-		"no folder on disk": {checkDisk("/no/such/folder"), "/no/such/folder"},
+		"enough disk":       {checkFree("/var", 15_000_000_000, 15_000_000_000), ""},
+		"not enough disk":   {checkFree("/var", 14_900_000_000, 15_000_000_000), "needs 15 GB of free disk at /var, there are 14.9"},
+		"nothing to write":  {checkFree("/var", 0, 0), ""},
+		"a folder on disk":  {checkDisk("/", 1), ""},
+		"no folder on disk": {checkDisk("/no/such/folder", 1), "/no/such/folder"},
 	} {
 		if test.err == nil && test.want != "" || test.err != nil && (test.want == "" || !strings.Contains(test.err.Error(), test.want)) {
 			t.Errorf("%s: got %v, want %q", name, test.err, test.want)

@@ -16,12 +16,13 @@ import (
 // Ensure checks the host and makes Docker answer: an engine that runs is used as
 // it is; on Debian and Ubuntu, root gets one installed and started. It raises the
 // host's inotify limit and loads the module br_netfilter, all that the lab changes of
-// the host. What is wrong is reported together. progress receives one line at a time.
-func Ensure(ctx context.Context, progress func(line string)) error {
+// the host. What is wrong is reported together, as is less free disk than the bytes that
+// are to be written. progress receives one line at a time.
+func Ensure(ctx context.Context, disk uint64, progress func(line string)) error {
 	if err := findSystemPrograms(); err != nil {
 		return err
 	}
-	if err := checkHost(); err != nil {
+	if err := checkHost(disk); err != nil {
 		return err
 	}
 	if err := ensureEngine(ctx, progress); err != nil {

@@ -55,7 +55,7 @@ func Open(t *testing.T) *Lab {
 	t.Helper()
 	l := &Lab{T: t, start: time.Now()}
 	ctx := t.Context()
-	l.must(docker.Ensure(ctx, l.progress))
+	l.must(docker.Ensure(ctx, 0, l.progress))
 	state, err := paths.State()
 	l.must(err)
 	// A state of its own, in which everything counts as the user's: what a killed run
