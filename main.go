@@ -183,7 +183,7 @@ func (s *system) federate(ctx *pulumi.Context) (err error) {
 		Settings:          s.settings.Federation,
 		Clusters:          s.clusters,
 		Host:              s.host(),
-		Mesh:              s.mesh.Up,
+		Peers:             s.mesh.Peers[s.settings.host()],
 		KubernetesVersion: s.settings.KubernetesVersion,
 		PeerRules:         s.peerRules,
 		DNSNames:          s.settings.dnsNames(federation.RecordName),

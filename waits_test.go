@@ -31,7 +31,7 @@ func TestWhatWaitsDependsOnWhatItWaitsFor(t *testing.T) {
 		"federation-karmada-scheduler", "federation-karmada-webhook",
 	}
 	waits := map[string][]string{
-		"federation-etcd":              {host + "-mesh"},
+		"federation-etcd":              {host + "-1-peer", host + "-2-peer"},
 		"federation-karmada-apiserver": {"federation-etcd"},
 		"federation-reachable":         {"federation-karmada-apiserver"},
 		"federation-ready":             programs,

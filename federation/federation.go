@@ -35,13 +35,14 @@ type Args struct {
 	Clusters []*clouds.Cluster
 	// Host is the one of them that the control plane runs in.
 	Host *clouds.Cluster
-	// Mesh exists, by cluster's name, when the cluster's pods can reach others.
-	Mesh map[string]pulumi.Resource
 	// KubernetesVersion is that of API server and controllers: v1.35.4.
 	KubernetesVersion string
 
 	// Optional.
 
+	// Peers exist when the host's pods reach each other. Members are reached by their
+	// nodes' addresses.
+	Peers []pulumi.Resource
 	// PeerRules are the firewalls' rules for other clusters: they must exist before host and members can reach each other.
 	PeerRules []pulumi.Resource
 	// DNSNames are those of the API, for which its certificate is to be valid.
@@ -114,10 +115,7 @@ func (b *builder) build() (err error) {
 	if err != nil {
 		return err
 	}
-	needs := []pulumi.Resource{namespace}
-	if up := b.args.Mesh[b.args.Host.Name]; up != nil {
-		needs = append(needs, up)
-	}
+	needs := with(b.args.Peers, namespace)
 	etcd, err := b.etcd(needs)
 	if err != nil {
 		return err

@@ -80,14 +80,11 @@ func (w world) make(t *testing.T) *mockcloud.Record {
 		if args.PeerRules, err = clouds.Connect(args.Clusters); err != nil {
 			return err
 		}
-		args.Mesh = map[string]pulumi.Resource{}
-		for _, c := range args.Clusters {
-			up, err := c.Run(ctx, c.Name+"-mesh", c.ControlPlane(), clouds.Script{Name: "mesh", Timeout: "1m"})
-			if err != nil {
-				return err
-			}
-			args.Mesh[c.Name] = up
+		peer, err := args.Host.Run(ctx, args.Host.Name+"-1-peer", args.Host.ControlPlane(), clouds.Script{Name: "peer", Timeout: "1m"})
+		if err != nil {
+			return err
 		}
+		args.Peers = []pulumi.Resource{peer}
 		if w.change != nil {
 			w.change(args)
 		}
@@ -145,7 +142,7 @@ func TestOrder(t *testing.T) {
 		want        bool
 	}{
 		// etcd, API, all that is in the API, programs, members.
-		{"federation-etcd", "america-mesh", true},
+		{"federation-etcd", "america-1-peer", true},
 		{"federation-etcd", "federation-etcd-files", true},
 		{"federation-karmada-apiserver", "federation-etcd", true},
 		{"federation-karmada-apiserver", "federation-karmada-apiserver-files", true},

@@ -114,9 +114,10 @@ func (x *clusterMesh) takePart(n *clouds.Node) error {
 		return err
 	}
 	s.Leaves = n != x.cluster.ControlPlane() // which never leaves its cluster
-	_, err = x.cluster.Run(x.ctx, n.Name+"-peer", x.cluster.ControlPlane(), s,
+	peer, err := x.cluster.Run(x.ctx, n.Name+"-peer", x.cluster.ControlPlane(), s,
 		pulumi.Parent(x.mesh), pulumi.DependsOn([]pulumi.Resource{n.Member, x.daemonSet}),
 		pulumi.DeletedWith(x.cluster.Identity))
+	x.mesh.Peers[x.cluster.Name] = append(x.mesh.Peers[x.cluster.Name], peer)
 	return err
 }
 

@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"strconv"
 
+	"hybrid/internal/objects"
+
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apps/v1"
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
@@ -38,8 +40,15 @@ func (x *clusterMesh) weave(needs []pulumi.Resource) (err error) {
 	if !x.host() { // which is called by the others
 		containers = append(containers, x.reconnector())
 	}
+	meta := metadata(Name)
+	// The checks wait for the peers, and know sooner that they run: a pod counts as available
+	// some seconds after it answers. Other than skipAwait this leaves deletion awaited. See
+	// https://www.pulumi.com/registry/packages/kubernetes/installation-configuration/.
+	seen := objects.Adopt()
+	seen["pulumi.com/waitFor"] = pulumi.String("jsonpath={.status.observedGeneration}")
+	meta.Annotations = seen
 	x.daemonSet, err = v1.NewDaemonSet(x.ctx, x.named(Name), &v1.DaemonSetArgs{
-		Metadata: metadata(Name),
+		Metadata: meta,
 		Spec: v1.DaemonSetSpecArgs{
 			Selector:        metav1.LabelSelectorArgs{MatchLabels: labels},
 			MinReadySeconds: pulumi.Int(5), // so that a peer has connected before the next one restarts

@@ -44,11 +44,14 @@ type Mesh struct {
 	// Up exists, per cluster's name, when that cluster's peers are connected to
 	// all others and have addresses: what runs in pods depends on all of them.
 	Up map[string]pulumi.Resource
+	// Peers exist, per cluster's name, when the cluster's nodes are Ready by their peers:
+	// enough for pods that need no other cluster.
+	Peers map[string][]pulumi.Resource
 }
 
 // New makes the mesh.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Mesh, error) {
-	m := &Mesh{Up: map[string]pulumi.Resource{}}
+	m := &Mesh{Up: map[string]pulumi.Resource{}, Peers: map[string][]pulumi.Resource{}}
 	if err := ctx.RegisterComponentResource("hybrid:mesh:Mesh", name, m, opts...); err != nil {
 		return nil, fmt.Errorf("mesh %q: %w", name, err)
 	}

@@ -17,7 +17,8 @@ import (
 // edits replace lines of it: old, new, old, new.
 func node(t *testing.T, edits ...string) *scripttest.Machine {
 	t.Helper()
-	m := scripttest.New(t, "kubectl")
+	m := scripttest.New(t)
+	m.Program("kubectl", `case $* in *"get nodes"*) printf 'node/%s\n' london-1 london-2 ;; *"get daemonset"*) echo "2 of 2" ;; esac`)
 	for _, name := range []string{"status", "connections", "peers", "ipam"} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
@@ -138,7 +139,9 @@ func TestUp(t *testing.T) {
 	for name, c := range map[string]struct {
 		edits []string
 		log   string
-		want  []string
+		// renewed is how many nodes of how many have the DaemonSet's last settings.
+		renewed string
+		want    []string
 	}{
 		"up":              {},
 		"not running":     {edits: []string{"Name: ", "Nobody: "}, want: []string{"Weave Net does not answer"}},
@@ -150,10 +153,16 @@ func TestUp(t *testing.T) {
 		"wrong password":  {edits: []string{"established encrypted   sleeve c6", "retrying    Unable to decrypt TCP msg c6"}, want: []string{"the passwords differ: every cluster must have the same hybrid:weavePassword"}},
 		"none there":      {edits: []string{"established encrypted   sleeve c6", "failed      no password specificed, but peer requested an encrypted connection c6"}, want: []string{"the passwords differ"}},
 		"only in the log": {edits: []string{"established encrypted   sleeve c6", "retrying    EOF c6"}, log: "INFO: connection shutting down due to error during handshake: Unable to decrypt TCP msg", want: []string{"the passwords differ"}},
+		"old settings":    {renewed: "1 of 2", want: []string{"nodes that have Weave Net as it is to be: 1 of 2"}},
+		"no API":          {renewed: "Unable to connect to the server: of course", want: []string{"nodes that have Weave Net as it is to be: Unable"}},
+		"no DaemonSet":    {renewed: " of ", want: []string{"nodes that have Weave Net as it is to be:  of "}},
 		"another mesh":    {edits: []string{"established encrypted   sleeve c6", "retrying    IP allocation was seeded by different peers c6"}, want: []string{"there are two meshes"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := node(t, c.edits...)
+			if c.renewed != "" {
+				m.Program("kubectl", `case $* in *"get nodes"*) echo node/london-1 ;; *"get daemonset"*) echo "`+c.renewed+`" ;; esac`)
+			}
 			if c.log != "" {
 				m.File("var/log/pods/kube-system_weave-net-abcde_1/weave/0.log", c.log+"\n")
 			}

@@ -77,22 +77,27 @@ func (b *builder) stack() any {
 		hosts = append(hosts, fmt.Sprintf("%s:%d", topology.EtcdName(cluster), etcdPort))
 	}
 	pods := b.args.PodCIDR.String()
-	// The way between clouds is slow, and their owners charge for it.
-	copying := []any{map[string]string{"checkpoint": "fast"}, map[string]string{"compress": "server-zstd:1"}, "no-manifest"}
+	copying, plainly := "/bin/sh /etc/psql/scripts/copy.sh", []any{map[string]string{"checkpoint": "fast"}}
 	if b.args.Parameters["fsync"] == "off" {
 		// A copy is as safe as what it is made of.
-		copying = append(copying, "no-sync")
+		copying, plainly = copying+" --no-sync", append(plainly, "no-sync")
 	}
 	return map[string]any{
 		"etcd3": map[string]any{"hosts": hosts},
-		"postgresql": map[string]any{"pg_hba": []string{
-			// Who can read the socket's folder is inside this pod.
-			"local all postgres peer",
-			"hostssl replication replicator " + pods + " cert map=members",
-			"hostssl postgres rewinder " + pods + " cert map=members",
-			"host all replicator,rewinder all reject",
-			"hostssl all all " + pods + " scram-sha-256",
-		}, "basebackup": copying},
+		"postgresql": map[string]any{
+			"pg_hba": []string{
+				// Who can read the socket's folder is inside this pod.
+				"local all postgres peer",
+				"hostssl replication replicator " + pods + " cert map=members",
+				"hostssl postgres rewinder " + pods + " cert map=members",
+				"host all replicator,rewinder all reject",
+				"hostssl all all " + pods + " scram-sha-256",
+			},
+			// The second is for servers that don't know the compression.
+			"create_replica_methods": []string{"copy", "basebackup"},
+			"copy":                   map[string]string{"command": copying},
+			"basebackup":             plainly,
+		},
 	}
 }
 

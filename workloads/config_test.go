@@ -49,7 +49,7 @@ func TestDynamicConfiguration(t *testing.T) {
 	for fsync, unsafe := range map[string]bool{"on": false, "off": true} {
 		r := world(t, false, func(a *PostgresArgs) { a.Parameters["fsync"] = fsync })
 		got := show(at(inputs(t, r, "psql-psql-config"), "data", "stack.yml"))
-		if strings.Contains(got, "no-sync") != unsafe || !strings.Contains(got, `"compress": "server-zstd:1"`) {
+		if strings.Contains(got, "no-sync") != unsafe || !strings.Contains(got, `"command": "/bin/sh /etc/psql/scripts/copy.sh`) {
 			t.Errorf("fsync %s: stack.yml: %s", fsync, got)
 		}
 	}

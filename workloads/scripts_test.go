@@ -1,6 +1,7 @@
 package workloads
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 
 func TestScriptsAreShell(t *testing.T) {
 	files, err := scripts.ReadDir("scripts/pod")
-	if err != nil || len(files) != 10 {
+	if err != nil || len(files) != 11 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, f := range files {
@@ -24,6 +25,31 @@ func TestScriptsAreShell(t *testing.T) {
 	}
 	for name, script := range map[string]string{"up": up, "keep": keep} {
 		scripttest.Check(t, name, clouds.Compose(script, map[string]string{"MASTER": "it's\n$(two) lines"}))
+	}
+}
+
+// What Patroni says of the leader gets to pg_basebackup as it is.
+func TestCopy(t *testing.T) {
+	text, err := scripts.ReadFile("scripts/pod/copy.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ sync, want string }{{"", ""}, {"--no-sync", " --no-sync"}} {
+		m := scripttest.New(t)
+		m.Program("pg_basebackup", `echo "$PGOPTIONS" >`+m.Dir+`/options; exit 3`)
+		cmd := exec.Command("sh", append(strings.Fields("-c "+"- copy.sh "+c.sync), "--scope=psql", "--role=replica", "--datadir=/data", "--connstring=host=10.32.0.7 user='replicator'")...)
+		cmd.Args[2], cmd.Env = string(text), []string{"PATH=" + m.Dir + "/bin"}
+		if _ = cmd.Run(); cmd.ProcessState.ExitCode() != 3 {
+			t.Errorf("it ended with %d, not as pg_basebackup does", cmd.ProcessState.ExitCode())
+		}
+		calls, err := os.ReadFile(m.Dir + "/calls")
+		want := "pg_basebackup --pgdata=/data --dbname=host=10.32.0.7 user='replicator' --wal-method=stream --checkpoint=fast --compress=server-zstd:1 --no-manifest" + c.want + "\n"
+		if err != nil || string(calls) != want {
+			t.Errorf("called %q, %v, want %q", calls, err, want)
+		}
+		if options, err := os.ReadFile(m.Dir + "/options"); err != nil || string(options) != "-c wal_sender_timeout=60s\n" {
+			t.Errorf("options %q, %v", options, err)
+		}
 	}
 }
 

@@ -5,12 +5,16 @@
 # RECLAIMS    "yes" on the one node that reclaims what replaced machines owned
 # MACHINES, GENERATION  IDs of the machines, and of the DaemonSet's settings: what
 #             has been looked at
+kube() { kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" --request-timeout 20s "$@"; }
+
 weave() { curl -s -m 5 "http://127.0.0.1:6784/status$1"; }
 
 main() {
 	printf '%s\n' "$WEAVE" | put "$ROOT/usr/local/bin/weave"
 	chmod 0755 "$ROOT/usr/local/bin/weave"
-	if ! await 120 complete; then
+	# New settings reach one node after the other.
+	nodes=$(kube get nodes -o name | grep -c .) || die "the API of this cluster names no nodes"
+	if ! await $((120 + 20 * nodes)) complete; then
 		# Waiting longer wouldn't help: all peers have their new passwords by now.
 		! passwords_differ || give_up
 		await 180 complete || give_up
@@ -50,6 +54,8 @@ problems() {
 			echo "no encrypted connection to $node"
 		printf '%s\n' "$ipam" | grep -v -e ' 0 IPs ' -e 'unreachable!$' | grep -q "($node) " || echo "no addresses for $node"
 	done
+	renewed=$(kube -n kube-system get daemonset weave-net -o 'jsonpath={.status.updatedNumberScheduled} of {.status.desiredNumberScheduled}' 2>&1)
+	[ "$renewed" = "${renewed%% *} of ${renewed%% *}" ] && [ "$renewed" != " of " ] || echo "nodes that have Weave Net as it is to be: $renewed"
 	# A line for each peer, followed by its connections.
 	printf '%s\n' "$peers" | awk -v nodes="$NODES" -v self="$self" '
 		{ name = $0; sub(/\)[^)]*$/, "", name); sub(/.*\(/, "", name) }
