@@ -12,8 +12,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// nobody is an address at which there is no server.
-const nobody = "https://127.0.0.1:1"
+// unused is an address at which there is no server.
+const unused = "https://127.0.0.1:1"
 
 // silent are the outputs of a stack whose clusters don't answer.
 func silent(t *testing.T, admins string, names ...string) mockcloud.Former {
@@ -22,7 +22,7 @@ func silent(t *testing.T, admins string, names ...string) mockcloud.Former {
 	t.Cleanup(func() { patience = clouds.Patience })
 	var all []string
 	for _, name := range names {
-		k, err := clouds.NewKubeconfig(name, nobody, testAuthority, clouds.Credentials{Token: "sesame"})
+		k, err := clouds.NewKubeconfig(name, unused, testAuthority, clouds.Credentials{Token: "sesame"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,8 +67,8 @@ func TestNotReachable(t *testing.T) {
 			t.Fatalf("preview %v: %v, and %d resources", preview, err, len(r.Made))
 		}
 		for _, want := range []string{
-			"frankfurt: " + nobody + " can't be used from here", "connection refused",
-			"curl --insecure " + nobody + "/version", "lost: true", "pulumi up", "hybrid:adminCidrs", "HTTPS_PROXY",
+			"frankfurt: " + unused + " can't be used from here", "connection refused",
+			"curl --insecure " + unused + "/version", "lost: true", "pulumi up", "hybrid:adminCidrs", "HTTPS_PROXY",
 		} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("want %q in: %v", want, err)
@@ -89,7 +89,7 @@ func TestNotReachable(t *testing.T) {
 // cluster is touched; a preview only warns.
 func TestUpdateThatMends(t *testing.T) {
 	for name, outputs := range map[string]mockcloud.Former{
-		"frankfurt":          silent(t, "203.0.113.0/24", "frankfurt"), // from where nobody comes any more
+		"frankfurt":          silent(t, "203.0.113.0/24", "frankfurt"), // an address from before
 		"federation-cluster": silent(t, labAdmins, "federation-cluster"),
 	} {
 		if r, err := after(outputs, true, stackConfig(t, "Pulumi.dev.yaml")); err != nil || len(r.Made) == 0 {
@@ -180,7 +180,7 @@ func TestGuardIsOverAll(t *testing.T) {
 	}
 }
 
-// testAuthority is a certificate of nobody's.
+// testAuthority is a certificate that signs nothing.
 const testAuthority = `-----BEGIN CERTIFICATE-----
 MIIBfzCCASWgAwIBAgIUYmT1ya3fj/KbXYM8ovJ/m3b/sr4wCgYIKoZIzj0EAwIw
 FDESMBAGA1UEAwwJYXV0aG9yaXR5MCAXDTI2MTEyNjEwMzgxOFoYDzIxMjYxMTAy

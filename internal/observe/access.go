@@ -59,7 +59,7 @@ func open(kubeconfig *clientcmdapi.Config, name string) (*access, error) {
 	config.QPS = -1 // few requests, and each has its own time-out
 	config.WarningHandlerWithContext = rest.NoWarnings{}
 	// All requests to a server would share one HTTP/2 connection, and after an
-	// outage wait for it until somebody finds that it is dead. Of HTTP/1.1's, a
+	// outage wait for it until it is found to be dead. Of HTTP/1.1's, a
 	// request that times out closes its own.
 	config.NextProtos = []string{"http/1.1"}
 	a := &access{server: config.Host, config: config}
@@ -84,7 +84,7 @@ func execute(ctx context.Context, config *rest.Config, client rest.Interface, p 
 	var stdout, stderr bytes.Buffer
 	if err := executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &stdout, Stderr: &stderr}); err != nil {
 		if ctx.Err() != nil {
-			// Whoever runs in the background may still write to the buffers.
+			// What runs in the background may still write to the buffers.
 			return nil, fmt.Errorf("pod %s/%s: %w", p.Namespace, p.Name, ctx.Err())
 		}
 		return nil, fmt.Errorf("pod %s/%s: %w: %s", p.Namespace, p.Name, err, strings.TrimSpace(stderr.String()))

@@ -168,7 +168,7 @@ func podState(p *corev1.Pod) (string, bool) {
 		if state == "" {
 			state = "Failed"
 		}
-		// Whoever made it has made another one in its place.
+		// Its controller has made another one in its place.
 		return state, metav1.GetControllerOf(p) != nil
 	}
 	for _, c := range p.Status.Conditions {

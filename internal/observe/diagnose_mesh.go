@@ -98,7 +98,7 @@ func linkState(a, b *weave.Peer, nodeA, nodeB string) LinkState {
 	return Up
 }
 
-// lost finds addresses whose owner nobody reaches. While a cluster doesn't answer
+// lost finds addresses whose owner no peer reaches. While a cluster doesn't answer
 // that is no wonder.
 func (p *diagnosis) lost(reports map[string]*weave.Peer) {
 	for _, node := range slices.Sorted(maps.Keys(reports)) {

@@ -31,7 +31,7 @@ const noLeader = "no leader tells of it"
 // member is one of PostgreSQL's, by all that is known of it.
 type member struct {
 	name, cluster string
-	pod           *Pod           // nil if nobody sees it
+	pod           *Pod           // nil if no cluster shows it
 	server        *server        // nil if it hasn't been asked, or says nothing
 	patroni       *patroniMember // nil if Patroni doesn't know it
 }
@@ -258,14 +258,14 @@ func (p *diagnosis) strangers() {
 		r.fill(s)
 		r.Cluster = p.home[r.Node]
 		if r.Cluster == "" {
-			r.Note = "nobody knows what it is: " + name
+			r.Note = "unknown role: " + name
 		}
 		p.judge(&r, "")
 	}
 }
 
 // unseen adds the replicas that the federation has placed in clusters that don't
-// answer, and of which nobody else knows.
+// answer, and of which no other member knows.
 func (p *diagnosis) unseen() {
 	for _, x := range p.to.Federation.Placements {
 		for _, c := range x.Clusters {

@@ -41,7 +41,7 @@ func TestPostgreSQL(t *testing.T) {
 		{"two leaders", func(c *fakecloud.Cloud) { c.Elsewhere = []string{"psql-replica-bkx0"} }, []string{
 			"postgresql: psql-master-0 of london and psql-replica-bkx0 of frankfurt take writes at the same time",
 		}, nil},
-		{"the leader's cluster is dead, and nobody leads yet", func(c *fakecloud.Cloud) { c.Cluster("london").Silent = true }, []string{
+		{"the leader's cluster is dead, and no member leads yet", func(c *fakecloud.Cloud) { c.Cluster("london").Silent = true }, []string{
 			"postgresql: the leader's cluster london does not answer",
 			"postgresql: 2 replicas of london may lag: their cluster does not answer",
 		}, nil},

@@ -93,7 +93,7 @@ func TestLeastRole(t *testing.T) {
 	}
 	for start := time.Now(); !watched(); time.Sleep(20 * time.Millisecond) {
 		if time.Since(start) > 10*time.Second {
-			t.Fatal("nobody watches")
+			t.Fatal("nothing watches")
 		}
 	}
 	cancel()
@@ -123,7 +123,7 @@ func TestLeastRole(t *testing.T) {
 							continue
 						}
 						if !used[fmt.Sprint(r.APIGroups[0], " ", resource, " ", verb)] {
-							t.Errorf("nobody needs %s of %s", verb, resource)
+							t.Errorf("nothing needs %s of %s", verb, resource)
 						}
 					}
 				}

@@ -104,7 +104,7 @@ type Mesh struct {
 	Between []Bundle `json:"between,omitempty"`
 	// Links are the links one by one; in a large mesh only those that aren't up.
 	Links []Link `json:"links,omitempty"`
-	// Owners are those that hold addresses and that nobody reaches.
+	// Owners are those that hold addresses and that no peer reaches.
 	Lost []LostPeer `json:"lost,omitempty"`
 }
 
@@ -156,7 +156,7 @@ type Bundle struct {
 // Broken counts the links that aren't as they should be.
 func (b *Bundle) Broken() int { return b.Links - b.Count[Up] }
 
-// LostPeer holds addresses that nobody else can use.
+// LostPeer holds addresses that no other peer can use.
 type LostPeer struct {
 	Name      string `json:"name"`
 	Node      string `json:"node"`
@@ -208,13 +208,13 @@ type PostgreSQL struct {
 	Installed bool `json:"installed"`
 	// Error is why there is nothing of the streams.
 	Error string `json:"error,omitempty"`
-	// Durability is DurabilityCloud or DurabilityNone; empty if nobody knows.
+	// Durability is DurabilityCloud or DurabilityNone; empty if unknown.
 	Durability string `json:"durability,omitempty"`
 	// Leader is nil if there is none.
 	Leader   *Server  `json:"leader,omitempty"`
 	Replicas []Stream `json:"replicas,omitempty"`
 	// Knowing is how many of the electable replicas together surely know the last
-	// confirmed commit; 0 if nobody knows how many, or commits wait for none.
+	// confirmed commit; 0 if unknown, or if commits wait for none.
 	Knowing int `json:"knowing,omitempty"`
 	// Risks are clusters without which the database would not go on, or not whole.
 	Risks []Risk `json:"risks,omitempty"`
@@ -241,7 +241,7 @@ type Server struct {
 
 // Stream is a replica, and how it follows the leader.
 type Stream struct {
-	Cluster   string `json:"cluster,omitempty"` // empty if nobody knows
+	Cluster   string `json:"cluster,omitempty"` // empty if unknown
 	Node      string `json:"node,omitempty"`
 	Namespace string `json:"namespace,omitempty"`
 	Pod       string `json:"pod,omitempty"`

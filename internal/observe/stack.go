@@ -35,7 +35,7 @@ type Stack struct {
 type Expected struct {
 	Name, Cloud, Region string
 	FederationHost      bool
-	Nodes               []string // sorted; empty if nobody knows
+	Nodes               []string // sorted; empty if unknown
 }
 
 // defaultPulumiTimeout bounds the question for the stack's outputs: whatever keeps

@@ -38,7 +38,7 @@ type Policy struct {
 
 // Cloud is what one of them has.
 type Cloud struct {
-	// Buckets have a policy each; nil where nobody may enter.
+	// Buckets have a policy each; nil where none may enter.
 	Buckets map[string]*Policy `json:"buckets"`
 	// Keys are secret keys by access keys.
 	Keys map[string]string `json:"keys"`

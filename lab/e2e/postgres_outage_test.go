@@ -49,7 +49,7 @@ func (l *lab) leaderLost(what string, lose func() (end func())) {
 	l.must("preview", "--expect-no-changes")
 }
 
-// otherCut cuts a cloud off in which nobody leads.
+// otherCut cuts a cloud off in which no member leads.
 func otherCut(l *lab) {
 	old, _ := l.leader()
 	for _, cluster := range []string{"london", "frankfurt"} {

@@ -56,7 +56,7 @@ die() {
 forget_if_removed() {
 	if [ -e "${database}data.db" ] && weaveutil get-db-flag "$database" peer-reclaim >/dev/null &&
 		"$here/kube-utils" -check-peer-new -peer-name="$peer" -log-level=debug; then
-		echo "this peer has been removed from the cluster: it starts anew" >&2
+		echo "this peer has been removed from the cluster: it starts from the beginning" >&2
 		rm -f "${database}data.db"
 	fi
 	# Before weaver starts, which keeps its data to itself.

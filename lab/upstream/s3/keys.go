@@ -15,7 +15,7 @@ import (
 
 // grants are what a cloud has: what lab/plugins/cloud writes.
 type grants struct {
-	// Buckets have a policy each, as S3 takes it, or null where nobody may enter.
+	// Buckets have a policy each, as S3 takes it, or null where none may enter.
 	Buckets map[string]json.RawMessage `json:"buckets"`
 	// Keys are secret keys by their access keys.
 	Keys map[string]string `json:"keys"`
@@ -31,7 +31,7 @@ type keys struct {
 	mu sync.Mutex
 }
 
-// newAccount is the owner of all buckets, who is nobody: each start has another one.
+// newAccount is the owner of all buckets, which no user is: each start has another one.
 func newAccount() (auth.Account, error) {
 	b := make([]byte, 32)
 	if _, err := rand.Read(b); err != nil {

@@ -24,7 +24,7 @@ CONF = "/etc/psql/backup/pgbackrest.conf"
 BASE = "/var/lib/psql/"
 DATA, NEXT, BEFORE = BASE + "data", BASE + "restored", BASE + "before"
 PGBACKREST = ["pgbackrest", "--config=" + CONF, "--stanza=psql"]
-# Nobody sees this server, and what it has for the bucket waits there.
+# No client reaches this server, and what it has for the bucket waits there.
 ALONE = ["-c", "listen_addresses=", "-c", "unix_socket_directories=/tmp", "-c", "archive_mode=on", "-c", "archive_command=false",
          "-c", "hot_standby=off", "-c", "primary_conninfo=", "-c", "synchronous_standby_names=", "-c", "cluster_name=restored"]
 
