@@ -80,6 +80,15 @@ mesh-status: hybrid ## show the mesh: peers, connections, encryption, addresses
 postgres-status: command ## show PostgreSQL's replication: each replica's cluster, state, lag
 	@eval "$$($(lab) env)" && hybrid postgres status
 
+# For machines of the clouds, whatever this one is. PLATFORM may be linux/arm64.
+.PHONY: image
+image: export PLATFORM ?= linux/amd64
+image: go ## an image with `hybrid`, for hybrid:monitoring: make image IMAGE=registry.example.org/hybrid:1.0
+	@[ -n "$$IMAGE" ] || { echo "which name? make image IMAGE=registry.example.org/hybrid:1.0" >&2; exit 1; }
+	@GOOS=$${PLATFORM%/*} GOARCH=$${PLATFORM#*/} go build -ldflags '-s -w' -o bin/image/hybrid ./cmd/hybrid
+	@docker build --platform "$$PLATFORM" --file cmd/hybrid/Dockerfile --tag "$$IMAGE" bin/image
+	@echo "next: docker push $$IMAGE, which prints the digest"
+
 .PHONY: env
 env: command ## print shell settings: eval "$$(make -s env)"
 	@$(lab) env

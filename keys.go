@@ -99,7 +99,8 @@ func (s *Settings) within(name string) string {
 		keys []string
 	}{
 		{clustersKey, settings.Keys(clouds.Settings{})}, {"hybrid:mesh", settings.Keys(s.Mesh)}, {"hybrid:zone", settings.Keys(s.Zone)},
-		{"hybrid:federation", settings.Keys(s.Federation)}, {"hybrid:postgres", settings.Keys(s.Postgres)}, {"hybrid:backup", settings.Keys(s.Backup)}, {"hybrid:kubeadm", settings.Keys(s.Kubeadm)},
+		{"hybrid:federation", settings.Keys(s.Federation)}, {"hybrid:postgres", settings.Keys(s.Postgres)}, {"hybrid:backup", settings.Keys(s.Backup)},
+		{"hybrid:monitoring", settings.Keys(s.Monitoring)}, {"hybrid:kubeadm", settings.Keys(s.Kubeadm)},
 	} {
 		if near := settings.Nearest(name, object.keys); near != "" {
 			found = append(found, object.key+", as "+near)

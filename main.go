@@ -14,6 +14,7 @@ import (
 	"hybrid/federation"
 	"hybrid/internal/settings"
 	"hybrid/mesh"
+	"hybrid/monitoring"
 	"hybrid/workloads"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -54,6 +55,8 @@ type system struct {
 	store *backup.Store
 	// database is PostgreSQL; nil if it is switched off.
 	database *workloads.Postgres
+	// monitoring serves metrics; nil if it is switched off.
+	monitoring *monitoring.Monitoring
 }
 
 // program makes the system, from settings that are found to be right.
@@ -73,7 +76,7 @@ func program(ctx *pulumi.Context) (*system, error) {
 	}
 	s := &system{settings: loaded}
 	for _, step := range []func(*pulumi.Context) error{
-		s.compare, s.reach, s.leaveClusters, s.makeClusters, s.makeZone, s.joinClusters, s.federate, s.makeStore, s.makePostgres,
+		s.compare, s.reach, s.leaveClusters, s.makeClusters, s.makeZone, s.joinClusters, s.federate, s.makeStore, s.makePostgres, s.makeMonitoring,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -231,6 +234,24 @@ func (s *system) makePostgres(ctx *pulumi.Context) (err error) {
 		PodCIDR:          s.settings.PodCIDR,
 		Backup:           store,
 		PostgresPassword: s.settings.PostgresPassword,
+	})
+	return err
+}
+
+// makeMonitoring has all of it watched from within, if that is switched on.
+func (s *system) makeMonitoring(ctx *pulumi.Context) (err error) {
+	if !s.settings.Monitoring.Enabled {
+		return nil
+	}
+	s.monitoring, err = monitoring.New(ctx, "monitoring", &monitoring.Args{
+		Settings:   s.settings.Monitoring,
+		Clusters:   s.clusters,
+		Host:       s.host(),
+		Federation: s.federation,
+		Mesh:       s.mesh.Up,
+		PeerRules:  s.peerRules,
+		Database:   s.settings.Postgres.Enabled,
+		Zone:       s.zone,
 	})
 	return err
 }

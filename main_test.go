@@ -207,6 +207,37 @@ func TestAnotherDomain(t *testing.T) {
 	}
 }
 
+// The exporter is there if it is switched on, and without the database it isn't let in there.
+func TestMonitoring(t *testing.T) {
+	config := stackConfig(t, "Pulumi.dev.yaml")
+	for name, x := range map[string]struct {
+		monitoring, postgres string
+		want                 bool
+	}{
+		"off":              {"{}", "{}", false},
+		"on":               {`{"enabled": true, "image": "example.org/hybrid:1"}`, "{}", true},
+		"without database": {`{"enabled": true, "image": "example.org/hybrid:1"}`, `{"enabled": false}`, true},
+	} {
+		config["hybrid:monitoring"], config["hybrid:postgres"] = x.monitoring, x.postgres
+		made, err := run(true, config, func(s *system) {
+			if _, ok := s.outputs()["metrics"]; ok != x.want {
+				t.Errorf("%s: the output metrics is there: %v", name, ok)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := made["london-monitoring-role-hybrid-exporter-postgresql kubernetes:rbac.authorization.k8s.io/v1:Role"]; ok != (name == "on") {
+			t.Errorf("%s: the role in the database's pods: %v", name, ok)
+		}
+		for key := range made {
+			if strings.Contains(key, "monitoring") && !x.want {
+				t.Errorf("%s: found %s", name, key)
+			}
+		}
+	}
+}
+
 func TestOutputs(t *testing.T) {
 	_, err := run(true, stackConfig(t, "Pulumi.dev.yaml"), func(s *system) {
 		all := s.outputs()

@@ -47,6 +47,10 @@ func (s *system) outputs() pulumi.Map {
 		// What is to be known of it when the stack is gone.
 		all["backup"] = pulumi.Map{"bucket": s.store.Bucket, "endpoint": pulumi.String(s.store.Endpoint)}
 	}
+	if s.monitoring != nil {
+		// For pods of the host cluster.
+		all["metrics"] = pulumi.String(s.monitoring.Address)
+	}
 	if s.database != nil {
 		all["postgres"] = postgresOutputs(s.settings.Postgres, s.database)
 	}

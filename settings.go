@@ -9,6 +9,7 @@ import (
 	"hybrid/federation"
 	"hybrid/internal/settings"
 	"hybrid/mesh"
+	"hybrid/monitoring"
 	"hybrid/workloads"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -32,6 +33,7 @@ type Settings struct {
 	Federation federation.Settings     `json:"federation"`
 	Backup     backup.Settings         `json:"backup"`
 	Postgres   workloads.Settings      `json:"postgres"`
+	Monitoring monitoring.Settings     `json:"monitoring"`
 
 	// Secret, and nil where the stack has none: then one is generated.
 	WeavePassword, FederationToken, PostgresPassword pulumi.StringInput
@@ -53,6 +55,7 @@ func defaultSettings() *Settings {
 		Federation: federation.DefaultSettings(),
 		Backup:     backup.DefaultSettings(),
 		Postgres:   workloads.DefaultSettings(),
+		Monitoring: monitoring.DefaultSettings(),
 	}
 }
 

@@ -23,6 +23,7 @@ func (s *Settings) validate(p *settings.Problems) {
 	p.AddAll("hybrid:mesh", s.Mesh.Problems(s.Clusters))
 	p.AddAll("hybrid:zone", s.Zone.Problems(s.longestName()))
 	p.AddAll("hybrid:federation", s.Federation.Problems())
+	p.AddAll("hybrid:monitoring", s.Monitoring.Problems())
 	if len(s.Clusters) == 0 {
 		p.Add(clustersKey, "found no clusters: list at least one")
 		return

@@ -13,7 +13,9 @@ import (
 // waits for another must depend on it, or it keeps it from starting. So every command
 // and all that is awaited has a row here, with what it waits for.
 func TestWhatWaitsDependsOnWhatItWaitsFor(t *testing.T) {
-	made, err := run(false, stackConfig(t, "Pulumi.dev.yaml"), nil)
+	config := stackConfig(t, "Pulumi.dev.yaml")
+	config["hybrid:monitoring"] = `{"enabled": true, "image": "example.org/hybrid:1"}`
+	made, err := run(false, config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,11 +37,15 @@ func TestWhatWaitsDependsOnWhatItWaitsFor(t *testing.T) {
 		"federation-karmada-apiserver": {"federation-etcd"},
 		"federation-reachable":         {"federation-karmada-apiserver"},
 		"federation-ready":             programs,
+		"monitoring-exporter":          {host + "-mesh", "federation-ready"},
 	}
 	for _, p := range programs {
 		waits[p] = []string{"federation-reachable"}
 	}
+	// The API fills it in, if its controllers run.
+	waits["federation-cluster-monitoring-token"] = []string{"federation-cluster-monitoring-account", "federation-kube-controller-manager"}
 	for _, c := range clusters {
+		waits[c+"-monitoring-token"] = []string{c + "-monitoring-account"}
 		waits[c+"-1-admin-conf"] = []string{c + "-1-init"}
 		waits[c+"-2-token"] = []string{c + "-1-init"}
 		waits[c+"-2-join"] = []string{c + "-2-token"}

@@ -34,7 +34,7 @@ func (b *builder) aggregated(needs []pulumi.Resource) (running, error) {
 		},
 		certificates: []pulumi.StringOutput{b.pki.authority.Cert, b.pki.aggregated.Cert, b.pki.etcdClient.Cert, b.pki.admin.Cert},
 		probes:       probes{scheme: "HTTPS", port: aggregatedPort, live: "/livez", ready: "/readyz"},
-		waits:        []string{etcdHealth, apiServerURL + "/readyz"},
+		waits:        []string{etcdHealth, URL + "/readyz"},
 		cpu:          "20m", memory: "60Mi",
 	}
 	service, err := b.service(aggregatedName, corev1.ServiceSpecArgs{Ports: corev1.ServicePortArray{

@@ -12,8 +12,8 @@ import (
 const (
 	apiServerName = "karmada-apiserver"
 	apiServerPort = 5443
-	// apiServerURL is where pods of the host cluster find the API.
-	apiServerURL = "https://" + apiServerName + "." + Namespace + ".svc.cluster.local:5443"
+	// URL is where pods of the host cluster find the API.
+	URL = "https://" + apiServerName + "." + Namespace + ".svc.cluster.local:5443"
 	// frontProxyUser may speak to the aggregated API for others.
 	frontProxyUser = "front-proxy-client"
 )

@@ -34,7 +34,7 @@ func (b *builder) kubeControllerManager(needs []pulumi.Resource) (running, error
 		},
 		certificates: []pulumi.StringOutput{b.pki.authority.Cert, b.pki.admin.Cert, b.pki.accounts.PublicKeyPem},
 		probes:       probes{scheme: "HTTPS", port: 10257, live: "/healthz", ready: "/healthz"},
-		waits:        []string{apiServerURL + "/readyz"},
+		waits:        []string{URL + "/readyz"},
 		alone:        true,
 		cpu:          "20m", memory: "60Mi",
 	}, needs)

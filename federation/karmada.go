@@ -57,7 +57,7 @@ func (b *builder) karmadaController(p program) program {
 	p.command = append(p.command, "--kubeconfig="+files+"/kubeconfig", b.elects())
 	p.secret = pulumi.StringMap{"kubeconfig": b.inside, "ca.crt": b.pki.authority.Cert}
 	p.certificates = []pulumi.StringOutput{b.pki.authority.Cert, b.pki.admin.Cert}
-	p.waits = []string{apiServerURL + "/readyz"}
+	p.waits = []string{URL + "/readyz"}
 	p.alone = true
 	return p
 }

@@ -25,7 +25,7 @@ func (b *builder) identities() (err error) {
 		return clouds.NewKubeconfig(Context, server, v[1].(string), clouds.Credentials{Token: v[2].(string)})
 	})).(pulumi.StringOutput)
 	b.inside = pulumi.ToSecret(pulumi.All(b.pki.authority.Cert, b.pki.admin.Cert, b.pki.admin.Key).ApplyT(func(v []any) (string, error) {
-		return clouds.NewKubeconfig(Namespace, apiServerURL, v[0].(string), clouds.Credentials{Certificate: v[1].(string), Key: v[2].(string)})
+		return clouds.NewKubeconfig(Namespace, URL, v[0].(string), clouds.Credentials{Certificate: v[1].(string), Key: v[2].(string)})
 	})).(pulumi.StringOutput)
 	return nil
 }

@@ -29,7 +29,7 @@ func (b *builder) webhook(needs []pulumi.Resource) (running, error) {
 		},
 		certificates: []pulumi.StringOutput{b.pki.authority.Cert, b.pki.webhook.Cert, b.pki.admin.Cert},
 		probes:       probes{scheme: "HTTPS", port: webhookPort, live: "/readyz/", ready: "/readyz/"},
-		waits:        []string{apiServerURL + "/readyz"},
+		waits:        []string{URL + "/readyz"},
 		cpu:          "20m", memory: "60Mi",
 	}
 	service, err := b.service(webhookName, corev1.ServiceSpecArgs{Ports: corev1.ServicePortArray{

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,10 +13,21 @@ import (
 	"hybrid/internal/fakecloud"
 )
 
-// The exporter prints its address, and what it serves there is what status sees.
+// The exporter prints its address, and what it serves there is what status sees: of the
+// stack that Pulumi knows, or of a file with what Pulumi would say.
 func TestExporter(t *testing.T) {
-	fakecloud.New(t, 3, 2).Pulumi(t)
-	cmd := hybrid(t, "exporter", "--listen", "127.0.0.1:0")
+	c := fakecloud.New(t, 3, 2)
+	file := filepath.Join(t.TempDir(), "outputs.json")
+	if err := os.WriteFile(file, []byte(c.Outputs()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("from a file", func(t *testing.T) { exports(t, "--outputs", file) })
+	c.Pulumi(t)
+	t.Run("from Pulumi", func(t *testing.T) { exports(t) })
+}
+
+func exports(t *testing.T, flags ...string) {
+	cmd := hybrid(t, append([]string{"exporter", "--listen", "127.0.0.1:0"}, flags...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -10,23 +11,28 @@ import (
 )
 
 // target is what to look at, by flags.
-type target struct{ stack, kubeconfig string }
+type target struct{ stack, kubeconfig, outputs string }
 
 func (t *target) flags(f *pflag.FlagSet) {
 	f.StringVarP(&t.stack, "stack", "s", "", "the Pulumi stack; the current one if not given")
 	f.StringVar(&t.kubeconfig, "kubeconfig", "", "a kubeconfig file with a context for each cluster, instead of a stack")
+	f.StringVar(&t.outputs, "outputs", "", "a file with a stack's outputs, as `pulumi stack output --json --show-secrets` prints them")
 }
 
 // open finds out what there is to look at.
 func (t *target) open(ctx context.Context) (*observe.Observer, error) {
-	if t.stack != "" && t.kubeconfig != "" {
-		return nil, errors.New("want --stack or --kubeconfig, found both")
+	given := slices.DeleteFunc([]string{t.stack, t.kubeconfig, t.outputs}, func(flag string) bool { return flag == "" })
+	if len(given) > 1 {
+		return nil, errors.New("want one of --stack, --kubeconfig and --outputs, found several")
 	}
 	var s *observe.Stack
 	var err error
-	if t.kubeconfig != "" {
+	switch {
+	case t.kubeconfig != "":
 		s, err = observe.FromFile(t.kubeconfig)
-	} else {
+	case t.outputs != "":
+		s, err = observe.FromOutputs(t.outputs)
+	default:
 		s, err = observe.FromPulumi(ctx, t.stack)
 	}
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -157,11 +158,27 @@ func TestAChangeIsSeen(t *testing.T) {
 	n.Status.Conditions[0].Status = corev1.ConditionFalse
 	c.Touch(&n.ObjectMeta)
 	c.Lost, c.Behind["psql-replica-bkx0"] = []string{"america"}, 100<<20
+	backups(map[string]any{"backups": []any{map[string]any{"stop": lookedAt - 27*3600}}})(c)
 	c.Unlock()
 	c.Changed()
-	for _, kind := range []string{"NodeNotReady", "MeshClusterAlone", "MemberNotReady", "PostgreSQLReplicaNotWell"} {
+	shows := func(kind string) {
+		t.Helper()
 		until(kind, func(text string) bool { return strings.Contains(text, `kind="`+kind+`"`) })
 	}
+	for _, kind := range []string{"NodeNotReady", "MeshClusterAlone", "MemberNotReady", "PostgreSQLReplicaNotWell", "PostgreSQLBackupOld"} {
+		shows(kind)
+	}
+	// A failover: no leader, and then another one.
+	c.Lock()
+	c.Leader = ""
+	c.Unlock()
+	shows("PostgreSQLLeaderMissing")
+	c.Lock()
+	c.Leader = "psql-replica-gpx5"
+	c.Unlock()
+	until("another leader", func(text string) bool {
+		return strings.Contains(text, `hybrid_postgresql_leader_info{cluster="london",namespace="default",node=`) && strings.Contains(text, `pod="psql-replica-gpx5",version=`)
+	})
 }
 
 // fault is what may happen, and the alerts that tell of it, among others.
@@ -169,6 +186,18 @@ type fault struct {
 	name   string
 	change func(*fakecloud.Cloud)
 	alerts []string
+}
+
+// lookedAt is when the leader has last looked at its backups, in Unix time.
+const lookedAt = 1_795_703_232
+
+// backups makes a leader say this of its backups, of which one a day is wanted.
+func backups(facts map[string]any) func(*fakecloud.Cloud) {
+	return func(c *fakecloud.Cloud) {
+		c.Schedule = map[string]any{"maxAgeHours": 26, "maxLagMinutes": 5}
+		c.Backup = map[string]any{"at": lookedAt}
+		maps.Copy(c.Backup, facts)
+	}
 }
 
 var faults = []fault{
@@ -188,6 +217,11 @@ var faults = []fault{
 	{"commits wait", func(c *fakecloud.Cloud) { c.Waiting = 60 }, []string{"PostgreSQLCommitsWait"}},
 	{"Patroni is paused", func(c *fakecloud.Cloud) { c.Paused = true }, []string{"PatroniPaused"}},
 	{"Patroni is refused", func(c *fakecloud.Cloud) { c.Refused["psql-master-0"] = "certificate verify failed" }, []string{"PatroniRefused"}},
+	{"the last backup is too old", backups(map[string]any{"backups": []any{map[string]any{"stop": lookedAt - 27*3600}}}), []string{"PostgreSQLBackupOld"}},
+	{"there is no backup", backups(map[string]any{"since": lookedAt - 3600}), []string{"PostgreSQLBackupOld"}},
+	{"the log doesn't get to the bucket", backups(map[string]any{
+		"backups": []any{map[string]any{"stop": lookedAt - 3600}}, "lag": 600, "error": "no route to host",
+	}), []string{"PostgreSQLArchiveLags"}},
 	{"a pod isn't ready", func(c *fakecloud.Cloud) {
 		c.Cluster("america").Pods[1].Status.Conditions[0].Status = corev1.ConditionFalse
 	}, []string{"PodNotWell"}},
@@ -302,6 +336,7 @@ func TestDashboard(t *testing.T) {
 	var names []string
 	c := fakecloud.New(t, 3, 2)
 	c.Lost = []string{"america"}
+	backups(map[string]any{"backups": []any{map[string]any{"stop": lookedAt - 3600}}})(c)
 	s := observer(t, c).Look(t.Context())
 	s.Zone.NameServers = []observe.NameServer{{Name: "ns1"}}
 	s.Mesh.Lost = []observe.LostPeer{{}}

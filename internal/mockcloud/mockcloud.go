@@ -24,6 +24,8 @@ const (
 	// MemberToken and ImpersonatorToken are a federation's in its members.
 	MemberToken       = "bWVtYmVyIHRva2Vu"
 	ImpersonatorToken = "aW1wZXJzb25hdG9yIHRva2Vu"
+	// AccountToken is that of any service account, in base64.
+	AccountToken = "YWNjb3VudCB0b2tlbg=="
 )
 
 // CAHash is the hash of the clusters' authority.
@@ -157,6 +159,10 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 		out["secretKey"] = resource.MakeSecret(resource.NewProperty(SecretKey))
 	case "random:index/randomPassword:RandomPassword":
 		out["result"] = resource.MakeSecret(resource.NewProperty(Password))
+	case "kubernetes:core/v1:Secret":
+		if t := a.Inputs["type"]; t.IsString() && t.StringValue() == "kubernetes.io/service-account-token" {
+			out["data"] = resource.MakeSecret(resource.NewPropertyValue(map[string]any{"ca.crt": "Q0E=", "token": AccountToken}))
+		}
 	case "command:remote:Command":
 		switch {
 		case strings.HasSuffix(a.Name, "-reachable"):

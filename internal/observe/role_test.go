@@ -16,7 +16,7 @@ import (
 )
 
 // roleFile has the least role, as docs/view.md tells.
-const roleFile = "../../docs/view-role.yaml"
+const roleFile = "../../monitoring/view-role.yaml"
 
 // rules reads the roles of one kind of API, cluster or federation, with the
 // namespace that each is for; empty is all.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -83,6 +84,20 @@ func FromPulumi(ctx context.Context, name string) (*Stack, error) {
 		return nil, fmt.Errorf("pulumi stack output: %w: %s", err, strings.TrimSpace(stderr.String()))
 	}
 	return parseOutputs(name, out)
+}
+
+// FromOutputs reads a file with a stack's outputs, as `pulumi stack output --json
+// --show-secrets` prints them.
+func FromOutputs(path string) (*Stack, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := parseOutputs("", text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
 }
 
 func parseOutputs(name string, text []byte) (*Stack, error) {

@@ -42,6 +42,10 @@ var weaveScripts embed.FS
 // that look at networks.
 const Tools = "hybrid.test/tools:1"
 
+// hybrid is the image that the stack dev gives hybrid:monitoring. `make image` makes the
+// like of it.
+const hybrid = "hybrid.test/hybrid:1"
+
 // Inputs are the files that the images are made of.
 type Inputs struct {
 	Kube      string // path of the multi-call binary of Kubernetes and etcd
@@ -53,6 +57,7 @@ type Inputs struct {
 	KubeUtils string // path of Weave's tools for Kubernetes
 	Server    string // path of the registry's own program
 	S3        string // path of the S3 server
+	Hybrid    string // path of the command that looks at hybrid clouds
 	VMImage   string // reference of the machines' image, as image.Ensure returned it
 	// DatabaseImage is that of image.EnsureDatabase.
 	DatabaseImage string
@@ -134,6 +139,7 @@ func images(in Inputs) []Image {
 		{postgres, []Layer{database, Scripts{Path: "/", Files: etc}},
 			v1.Config{Entrypoint: []string{"postgres"}, Env: []string{searchPath[0] + ":" + postgresPath}, User: "26"}},
 		{haproxy, []Layer{Programs{Image: in.DatabaseImage, Names: []string{"haproxy"}}}, call("haproxy")},
+		{hybrid, []Layer{Binary{Path: "/hybrid", Source: in.Hybrid}}, call("/hybrid")},
 		{Tools, []Layer{tools}, v1.Config{Entrypoint: []string{"sh"}, Env: searchPath}},
 	}
 	for _, name := range karmadaPrograms {

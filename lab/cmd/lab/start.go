@@ -152,7 +152,7 @@ func (l *lab) images(ctx context.Context, cli *client.Client, machines, database
 		return registry.Build(ctx, cli, registry.Inputs{
 			Kube: b.Path("kube"), CoreDNS: b.Path("coredns"), Karmada: b.Path("karmada"), Pause: b.Path("pause"),
 			Weaver: b.Path("weaver"), WeaveUtil: b.Path("weaveutil"), KubeUtils: b.Path("kube-utils"),
-			Server: b.Path("registry"), S3: b.Path("s3"), VMImage: machines, DatabaseImage: database,
+			Server: b.Path("registry"), S3: b.Path("s3"), Hybrid: b.Path("hybrid"), VMImage: machines, DatabaseImage: database,
 		}, func(line string) { s.Note("%s", line) })
 	})
 }

@@ -75,7 +75,7 @@ func Open(t *testing.T) *Lab {
 	l.must(registry.Build(ctx, l.Docker, registry.Inputs{
 		Kube: l.program("kube"), CoreDNS: l.program("coredns"), Karmada: l.program("karmada"), Pause: l.program("pause"),
 		Weaver: l.program("weaver"), WeaveUtil: l.program("weaveutil"), KubeUtils: l.program("kube-utils"),
-		Server: l.program("registry"), S3: l.program("s3"), VMImage: ref, DatabaseImage: database,
+		Server: l.program("registry"), S3: l.program("s3"), Hybrid: l.program("hybrid"), VMImage: ref, DatabaseImage: database,
 	}, l.progress))
 	l.Host, err = vm.Open(ctx)
 	l.must(err)
