@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"hybrid/internal/observe"
+	"hybrid/internal/terminal"
 )
 
 // backups are what a leader says of them: see workloads/scripts/pod/backup.py.
@@ -56,8 +56,8 @@ func backupsCommand(t *target) *cobra.Command {
 			}
 			if asJSON {
 				fmt.Println(text)
-			} else {
-				b.print()
+			} else if err := b.print(); err != nil {
+				return err
 			}
 			if b.Error != "" || b.Dropped {
 				return errUnhealthy
@@ -83,13 +83,14 @@ func readBackups(ctx context.Context, o *observe.Observer, l *observe.Server) (*
 	return b, text, nil
 }
 
-func (b *backups) print() {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "BACKUP\tTYPE\tAT\tDATABASE\tSTORED")
+func (b *backups) print() error {
+	var rows [][]string
 	for _, one := range b.Backups {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%.1f MB\t%.1f MB\n", one.Label, one.Type, time.Unix(one.Stop, 0).UTC().Format(time.RFC3339), float64(one.Bytes)/1e6, float64(one.Stored)/1e6)
+		rows = append(rows, []string{one.Label, one.Type, time.Unix(one.Stop, 0).UTC().Format(time.RFC3339), terminal.Bytes(one.Bytes), terminal.Bytes(one.Stored)})
 	}
-	w.Flush()
+	if err := terminal.Table(os.Stdout, []string{"BACKUP", "TYPE", "AT", "DATABASE", "STORED"}, rows, terminal.Options{All: true}); err != nil {
+		return err
+	}
 	fmt.Printf("the log has waited for the bucket for %.0f s\n", b.Lag)
 	if b.Dropped {
 		fmt.Println("✗ the log in the bucket has a gap: more waited than maxWal allows. The next backup closes it")
@@ -97,4 +98,5 @@ func (b *backups) print() {
 	if b.Error != "" {
 		fmt.Println("✗ " + b.Error)
 	}
+	return nil
 }

@@ -12,7 +12,7 @@ func TestBackups(t *testing.T) {
 	c.Backups = `{"backups":[{"label":"20261126-142708F","type":"full","stop":1795703232,"bytes":23479781,"stored":2818480}],"error":"","lag":3,"dropped":false}`
 	c.Pulumi(t)
 	code, out, errs := run(t, "postgres", "backups", "--now=full")
-	if code != 0 || !strings.Contains(out, "20261126-142708F  full  2026-11-26T14:27:12Z  23.5 MB   2.8 MB\nthe log has waited for the bucket for 3 s\n") {
+	if code != 0 || !strings.Contains(out, "20261126-142708F  full  2026-11-26T14:27:12Z  23 MB     2818 kB\nthe log has waited for the bucket for 3 s\n") {
 		t.Errorf("status %d:\n%s%s", code, out, errs)
 	}
 	if ran := strings.Join(c.Ran, "; "); ran != "psql-master-0: backup.py now full; psql-master-0: backup.py list" {

@@ -3,7 +3,6 @@ package exporter
 import (
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -24,35 +23,16 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"hybrid/internal/fakecloud"
+	"hybrid/internal/golden"
 	"hybrid/internal/observe"
+	"hybrid/internal/observe/observetest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // What is made of the judgements, or used with them.
 const (
 	ruleFile      = "../../docs/monitoring/alerts.yaml"
 	dashboardFile = "../../docs/monitoring/dashboard.json"
 )
-
-// observer looks at a made-up cloud.
-func observer(t *testing.T, c *fakecloud.Cloud) *observe.Observer {
-	t.Helper()
-	c.Pulumi(t)
-	s, err := observe.FromPulumi(t.Context(), "dev")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := observe.New(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Timeout = 4 * time.Second // a busy machine answers in one or two
-	if len(c.Clusters) > 3 {
-		o.Timeout = 30 * time.Second
-	}
-	return o
-}
 
 // scrape does what Prometheus does.
 func scrape(t *testing.T, h http.Handler) (int, string) {
@@ -70,7 +50,7 @@ func serve(s *observe.Snapshot) http.Handler {
 }
 
 func TestMetrics(t *testing.T) {
-	_, text := scrape(t, serve(observer(t, fakecloud.New(t, 3, 2)).Look(t.Context())))
+	_, text := scrape(t, serve(observetest.Look(t, 3, 2, nil)))
 	for _, want := range []string{
 		`hybrid_healthy 1`,
 		`hybrid_cluster_up{cluster="london"} 1`,
@@ -100,9 +80,7 @@ func TestMetrics(t *testing.T) {
 // What is seen of several things at once is no error.
 func TestMetricsOfManyFaults(t *testing.T) {
 	for _, f := range faults {
-		c := fakecloud.New(t, 3, 2)
-		f.change(c)
-		s := observer(t, c).Look(t.Context())
+		s := observetest.Look(t, 3, 2, f.change)
 		if code, text := scrape(t, serve(s)); code != http.StatusOK || strings.Count(text, "\nhybrid_problem{") != len(s.Problems) {
 			t.Errorf("%s: %d, want %d problems in\n%s", f.name, code, len(s.Problems), text)
 		}
@@ -119,7 +97,7 @@ func TestBeforeTheFirstLook(t *testing.T) {
 
 // Metrics of 300 nodes are there in two seconds.
 func TestManyNodes(t *testing.T) {
-	h := serve(observer(t, fakecloud.New(t, 30, 10)).Look(t.Context()))
+	h := serve(observetest.Look(t, 30, 10, nil))
 	start := time.Now()
 	_, text := scrape(t, h)
 	if took := time.Since(start); took > 2*time.Second {
@@ -136,7 +114,7 @@ func TestAChangeIsSeen(t *testing.T) {
 	var e Exporter
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	o := observer(t, c)
+	o := observetest.New(t, c)
 	go func() { defer close(done); o.Watch(ctx, e.Show) }()
 	defer func() { cancel(); <-done }()
 	h := e.Handler()
@@ -237,9 +215,7 @@ func TestFaults(t *testing.T) {
 	type object = map[string]any
 	var tests []object
 	for _, f := range faults {
-		c := fakecloud.New(t, 3, 2)
-		f.change(c)
-		s := observer(t, c).Look(t.Context())
+		s := observetest.Look(t, 3, 2, f.change)
 		_, text := scrape(t, serve(s))
 		var kinds []string
 		for _, p := range s.Problems {
@@ -282,7 +258,7 @@ func TestFaults(t *testing.T) {
 	stale("the exporter is gone", "up", "0x40", "ExporterMissing", "critical")
 	stale("the exporter has stopped looking", "hybrid_snapshot_timestamp_seconds", "60x40", "ExporterStale", "critical")
 	stale("a failover", "hybrid_postgresql_timeline", "1x8 2x32", "PostgreSQLFailedOver", "info")
-	golden(t, filepath.Join("testdata", "alerts_test.yaml"), marshal(t, object{"rule_files": []string{"../" + ruleFile}, "evaluation_interval": "15s", "tests": tests}))
+	golden.Compare(t, filepath.Join("testdata", "alerts_test.yaml"), marshal(t, object{"rule_files": []string{"../" + ruleFile}, "evaluation_interval": "15s", "tests": tests}))
 }
 
 // annotations are those of an alert that has no labels of a problem.
@@ -316,7 +292,7 @@ func TestRuleFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, ruleFile, text)
+	golden.Compare(t, ruleFile, text)
 	for _, r := range Rules() {
 		if r.Annotations["summary"] == "" || r.Annotations["command"] == "" || r.Labels["severity"] == "" {
 			t.Errorf("%s: want summary, command and severity: %+v", r.Alert, r)
@@ -334,10 +310,10 @@ func TestDashboard(t *testing.T) {
 		t.Fatal("it is no JSON")
 	}
 	var names []string
-	c := fakecloud.New(t, 3, 2)
-	c.Lost = []string{"america"}
-	backups(map[string]any{"backups": []any{map[string]any{"stop": lookedAt - 3600}}})(c)
-	s := observer(t, c).Look(t.Context())
+	s := observetest.Look(t, 3, 2, func(c *fakecloud.Cloud) {
+		c.Lost = []string{"america"}
+		backups(map[string]any{"backups": []any{map[string]any{"stop": lookedAt - 3600}}})(c)
+	})
 	s.Zone.NameServers = []observe.NameServer{{Name: "ns1"}}
 	s.Mesh.Lost = []observe.LostPeer{{}}
 	gather(s, func(d *prometheus.Desc, _ float64, _ ...string) {
@@ -363,27 +339,10 @@ func marshal(t *testing.T, what any) []byte {
 	return append([]byte("# Made by `go test ./internal/exporter -run TestFaults -update`, for promtool.\n"), text...)
 }
 
-// golden holds a text against a file.
-func golden(t *testing.T, path string, found []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, found, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(found) != string(want) {
-		t.Errorf("%s is not what is made now: look at the difference, and if it is right, run the tests with -update", path)
-	}
-}
-
 // It serves over the network, and ends.
 func TestServe(t *testing.T) {
 	var e Exporter
-	e.Show(observer(t, fakecloud.New(t, 1, 1)).Look(t.Context()))
+	e.Show(observetest.Look(t, 1, 1, nil))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -4,53 +4,17 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"hybrid/internal/fakecloud"
-	"hybrid/internal/observe"
+	"hybrid/internal/golden"
+	"hybrid/internal/observe/observetest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-// look makes a snapshot of a made-up cloud after a change.
-func look(t testing.TB, clusters, nodes int, change func(*fakecloud.Cloud)) *observe.Snapshot {
-	t.Helper()
-	c := fakecloud.New(t, clusters, nodes)
-	if change != nil {
-		change(c)
-	}
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(path, []byte(c.Kubeconfig()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	stack, err := observe.FromFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, x := range c.Clusters {
-		stack.Clusters[i].Cloud, stack.Clusters[i].Region = x.Cloud, x.Region
-		for _, n := range x.Nodes {
-			stack.Clusters[i].Nodes = append(stack.Clusters[i].Nodes, n.Name)
-		}
-	}
-	o, err := observe.New(stack)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Timeout = time.Second
-	if clusters > 3 {
-		o.Timeout = 30 * time.Second
-	}
-	return o.Look(t.Context())
-}
 
 func cut(c *fakecloud.Cloud) { c.Cluster("frankfurt").Silent = true }
 
@@ -68,7 +32,7 @@ func TestSVG(t *testing.T) {
 		{"many", 30, 10, nil},
 	} {
 		t.Run(c.file, func(t *testing.T) {
-			s := look(t, c.clusters, c.nodes, c.change)
+			s := observetest.Look(t, c.clusters, c.nodes, c.change)
 			found := Draw(s).SVG(Summary(s))
 			for d := xml.NewDecoder(bytes.NewReader(found)); ; {
 				if _, err := d.Token(); errors.Is(err, io.EOF) {
@@ -81,19 +45,7 @@ func TestSVG(t *testing.T) {
 				return
 			}
 			found = silence.ReplaceAll(found, []byte("silent for 8 s"))
-			path := filepath.Join("testdata", c.file+".svg")
-			if *update {
-				if err := os.WriteFile(path, found, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(found, want) {
-				t.Errorf("it differs from %s: look at it, and if it is right, run the test with -update", path)
-			}
+			golden.Compare(t, filepath.Join("testdata", c.file+".svg"), found)
 		})
 	}
 }
@@ -121,7 +73,7 @@ func TestDraw(t *testing.T) {
 		{"cut", cut, map[string]int{"region": 3, "node": 6, "leader": 1, "replica": 2, "stream": 6, "link": 15 + 3, "down": 8 + 1 + 2, "bad": 4 + 1 + 1 + 2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			scene := Draw(look(t, 3, 2, c.change))
+			scene := Draw(observetest.Look(t, 3, 2, c.change))
 			for class, n := range c.want {
 				if got := count(scene, class); got != n {
 					t.Errorf("%d elements of class %s, want %d", got, class, n)
@@ -134,7 +86,7 @@ func TestDraw(t *testing.T) {
 // Nothing is outside, and boxes of one kind don't overlap.
 func TestLayout(t *testing.T) {
 	for _, size := range [][2]int{{1, 1}, {2, 3}, {3, 2}, {5, 2}, {4, 4}, {30, 10}, {7, 1}} {
-		s := look(t, size[0], size[1], nil)
+		s := observetest.Look(t, size[0], size[1], nil)
 		for _, narrow := range []bool{false, true} {
 			p := arrange(s, narrow)
 			if narrow && p.width > 372 {
@@ -182,7 +134,7 @@ func apply(elements []Element, c Change) []Element {
 }
 
 func TestChange(t *testing.T) {
-	healthy, broken := Draw(look(t, 3, 2, nil)), Draw(look(t, 3, 2, cut))
+	healthy, broken := Draw(observetest.Look(t, 3, 2, nil)), Draw(observetest.Look(t, 3, 2, cut))
 	sorted := func(all []Element) []Element {
 		all = slices.Clone(all)
 		slices.SortFunc(all, func(a, b Element) int { return strings.Compare(a.ID, b.ID) })
@@ -224,7 +176,7 @@ func equal(a, b Element) bool {
 // IDs are told apart, and what an element is in comes before it.
 func TestIDs(t *testing.T) {
 	seen := map[string]bool{"": true}
-	for _, e := range Draw(look(t, 3, 2, cut)).Elements {
+	for _, e := range Draw(observetest.Look(t, 3, 2, cut)).Elements {
 		if seen[e.ID] {
 			t.Errorf("%s is there twice", e.ID)
 		}
@@ -236,7 +188,7 @@ func TestIDs(t *testing.T) {
 }
 
 func BenchmarkDraw(b *testing.B) {
-	s := look(b, 30, 10, nil)
+	s := observetest.Look(b, 30, 10, nil)
 	before := Draw(s)
 	for b.Loop() {
 		Draw(s).From(before)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hybrid/internal/observe/observetest"
 )
 
 func kubectl(cluster string) string { return "kubectl --context " + cluster }
@@ -114,12 +116,12 @@ func TestEvents(t *testing.T) {
 			}
 		}
 	}
-	s.Show(look(t, 3, 2, nil))
+	s.Show(observetest.Look(t, 3, 2, nil))
 	first := next()
 	if !first.Healthy || len(first.Scene.Put) < 100 || len(first.Scene.Remove) > 0 {
 		t.Errorf("first: healthy %v, %d elements", first.Healthy, len(first.Scene.Put))
 	}
-	s.Show(look(t, 3, 2, cut))
+	s.Show(observetest.Look(t, 3, 2, cut))
 	second := next()
 	if second.Healthy || len(second.Problems) == 0 || second.Problems[0].Command == "" {
 		t.Errorf("second: %+v", second.Problems)
@@ -130,7 +132,7 @@ func TestEvents(t *testing.T) {
 }
 
 func TestAbout(t *testing.T) {
-	now := look(t, 3, 2, cut)
+	now := observetest.Look(t, 3, 2, cut)
 	s := NewServer(kubectl)
 	s.Show(now)
 	for id, want := range map[string]string{
@@ -172,7 +174,7 @@ func TestAbout(t *testing.T) {
 			}
 		}
 	}
-	now = look(t, 3, 2, cut)
+	now = observetest.Look(t, 3, 2, cut)
 	// Everything that can be chosen has something to tell.
 	for _, e := range Draw(now).Elements {
 		if strings.HasPrefix(e.Attrs["class"], "pick ") && Tell(now, kubectl, e.ID) == nil {

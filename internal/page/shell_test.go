@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,25 +14,14 @@ import (
 
 	"hybrid/internal/console"
 	"hybrid/internal/fakecloud"
-	"hybrid/internal/observe"
+	"hybrid/internal/observe/observetest"
 )
 
 // shellPage serves a page with shells.
 func shellPage(t *testing.T, change func(*fakecloud.Cloud)) (*fakecloud.Cloud, *Server, *httptest.Server) {
 	t.Helper()
 	c := fakecloud.New(t, 3, 2)
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(path, []byte(c.Kubeconfig()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	stack, err := observe.FromFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := observe.New(stack)
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := observetest.New(t, c)
 	s := NewServer(o.Kubectl)
 	s.Shell = NewShell(o)
 	s.Show(o.Look(t.Context()))

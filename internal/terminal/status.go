@@ -62,6 +62,18 @@ func Write(w io.Writer, s *observe.Snapshot, o Options) error {
 	return err
 }
 
+// Table writes rows under their headings, as tables in a snapshot are.
+func Table(w io.Writer, headings []string, rows [][]string, o Options) error {
+	out := &screen{Options: o}
+	var all []row
+	for _, cells := range rows {
+		all = append(all, row{cells: cells})
+	}
+	out.table(headings, all)
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
 // Of are the problems of a part.
 func Of(all []observe.Problem, part string) []observe.Problem {
 	return slices.DeleteFunc(slices.Clone(all), func(p observe.Problem) bool { return p.Part != part })

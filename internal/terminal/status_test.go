@@ -2,8 +2,6 @@ package terminal
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -14,32 +12,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"hybrid/internal/fakecloud"
+	"hybrid/internal/golden"
 	"hybrid/internal/observe"
+	"hybrid/internal/observe/observetest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // look makes a snapshot of a made-up cloud after a change.
 func look(t *testing.T, clusters, nodes int, change func(*fakecloud.Cloud)) *observe.Snapshot {
 	t.Helper()
-	c := fakecloud.New(t, clusters, nodes)
-	if change != nil {
-		change(c)
-	}
-	c.Pulumi(t)
-	stack, err := observe.FromPulumi(t.Context(), "dev")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := observe.New(stack)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Timeout = time.Second
-	if clusters > 3 { // this machine has to answer all the questions itself
-		o.Timeout = 30 * time.Second
-	}
-	s := o.Look(t.Context())
+	s := observetest.Look(t, clusters, nodes, change)
+	s.Stack = "dev"
 	s.Time = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	return s
 }
@@ -78,19 +60,7 @@ func TestWrite(t *testing.T) {
 			}
 			found := port.ReplaceAllString(b.String(), "127.0.0.1:6443/")
 			found = silence.ReplaceAllString(found, "heard of 8 s ago")
-			path := filepath.Join("testdata", c.file+".txt")
-			if *update {
-				if err := os.WriteFile(path, []byte(found), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if found != string(want) {
-				t.Errorf("found:\n%s\nwant:\n%s", found, want)
-			}
+			golden.Compare(t, filepath.Join("testdata", c.file+".txt"), []byte(found))
 			lines := strings.Split(found, "\n")
 			// A command to copy is as long as it is.
 			for _, l := range lines {

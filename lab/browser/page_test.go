@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +16,7 @@ import (
 
 	"hybrid/internal/fakecloud"
 	"hybrid/internal/observe"
+	"hybrid/internal/observe/observetest"
 	"hybrid/internal/page"
 )
 
@@ -35,17 +34,7 @@ type view struct {
 func newView(t *testing.T, clusters, nodes int, change ...func(*view)) *view {
 	t.Helper()
 	v := &view{cloud: fakecloud.New(t, clusters, nodes)}
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(path, []byte(v.cloud.Kubeconfig()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	stack, err := observe.FromFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if v.observer, err = observe.New(stack); err != nil {
-		t.Fatal(err)
-	}
+	v.observer = observetest.New(t, v.cloud)
 	v.observer.Timeout, v.observer.Around = 30*time.Second, true
 	v.server = page.NewServer(v.observer.Kubectl)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
