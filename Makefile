@@ -134,7 +134,8 @@ e2e: prepare ## the tests in the lab alone
 # Everything, for some hours: with outages of five minutes, and what takes minutes to
 # create.
 .PHONY: e2e-long
-e2e-long: prepare ## the tests in the lab with all that takes longer: long outages, lost clusters
+e2e-long: command ## the tests in the lab with all that takes longer: long outages, lost clusters
+	@$(lab) prepare --next
 	cd lab && HYBRID_E2E_LONG=1 go test -count=1 -timeout 300m -v ./e2e
 
 .PHONY: go

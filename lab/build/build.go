@@ -84,6 +84,16 @@ func (b *Builder) Promtool(ctx context.Context) (string, error) {
 	return b.Path(promtool.name), b.one(ctx, promtool, func() {})
 }
 
+// NextKubernetes builds the minor version after that of the lab's clusters, if need be, and
+// returns its path.
+func (b *Builder) NextKubernetes(ctx context.Context) (string, error) {
+	p, err := b.nextKubernetes()
+	if err != nil {
+		return "", err
+	}
+	return b.Path(p.name), b.one(ctx, p, func() {})
+}
+
 // one builds a program, if need be. It calls compiled when only the linking is left.
 func (b *Builder) output(p program) string {
 	if p.output != "" {

@@ -29,6 +29,9 @@ type embed struct{ module, file string }
 // they are.
 func (p program) flags(ctx context.Context, b *Builder) ([]string, error) {
 	var flags []string
+	if p.pins != "" {
+		flags = append(flags, "-modfile="+p.pins)
+	}
 	dir, made := filepath.Join(b.Project, p.dir), filepath.Join(b.Cache, "src", p.name)
 	if len(p.edits) > 0 {
 		file, err := p.editModules(ctx, b, dir, made)

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -31,8 +32,11 @@ type program struct {
 	pkg     string
 	ldflags string
 	output  string // where it goes; empty: the cache
-	edits   []edit
-	embeds  []embed
+	// pins is a file of pins beside go.mod, which counts instead of that: the program of
+	// another version. Not with edits.
+	pins   string
+	edits  []edit
+	embeds []embed
 	// alone says that nothing is gained from compiling the modules that it shares
 	// with the others at the same versions.
 	alone bool
@@ -111,6 +115,18 @@ func (b *Builder) programs() ([]program, error) {
 // promtool is what long tests hold the alerts with. Nothing else needs it.
 var promtool = program{name: "promtool", dir: "lab/upstream/promtool", pkg: prometheusModule + "/cmd/promtool", ldflags: "-s -w", edits: promtoolEdits, alone: true}
 
+// nextKubernetes is the minor version after that of the lab's clusters. What upgrades them
+// needs it, and nothing else.
+func (b *Builder) nextKubernetes() (program, error) {
+	p := program{name: "kube-next", dir: "lab/upstream/kube", pkg: ".", pins: "next.mod", alone: true}
+	version, err := Pinned(filepath.Join(b.Project, p.dir, p.pins), kubernetesModule)
+	p.ldflags = "-s -w" + stampKubernetes(version)
+	return p, err
+}
+
+// modfile is the name of the file that has the program's pins.
+func (p program) modfile() string { return cmp.Or(p.pins, "go.mod") }
+
 // stampKubernetes gives the programs the version that their build scripts
 // would. kubeadm holds client-go's against the cluster's, so both are needed.
 func stampKubernetes(version string) string {
@@ -127,9 +143,13 @@ func stampKubernetes(version string) string {
 	return b.String()
 }
 
-// Version is the version of a module that a go.mod requires, with its "v".
+// Version is the version of a module that a folder's go.mod requires, with its "v".
 func Version(dir, module string) (string, error) {
-	path := filepath.Join(dir, "go.mod")
+	return Pinned(filepath.Join(dir, "go.mod"), module)
+}
+
+// Pinned is the same of a file of pins, whatever its name.
+func Pinned(path, module string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return "", err

@@ -23,15 +23,16 @@ func (p program) sum(ctx context.Context, project string) (string, error) {
 	}
 	h := sha256.New()
 	fmt.Fprintln(h, goversion, p.pkg, p.ldflags, p.output, p.edits, p.embeds)
-	if err := hashModule(h, filepath.Join(project, p.dir)); err != nil {
+	if err := hashModule(h, filepath.Join(project, p.dir), p.modfile()); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // hashModule hashes every file of a module that can be part of a program. It
-// leaves out modules below it, tests, and folders that the go command ignores.
-func hashModule(h io.Writer, dir string) error {
+// leaves out modules below it, tests, folders that the go command ignores, and pins
+// other than those of modfile.
+func hashModule(h io.Writer, dir, modfile string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -47,6 +48,9 @@ func hashModule(h io.Writer, dir string) error {
 			return nil
 		}
 		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, ".") || !d.Type().IsRegular() || !compiled(path) {
+			return nil
+		}
+		if pins := filepath.Ext(name); (pins == ".mod" || pins == ".sum") && strings.TrimSuffix(name, pins)+".mod" != modfile {
 			return nil
 		}
 		f, err := os.Open(path)

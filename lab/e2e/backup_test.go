@@ -172,11 +172,7 @@ func droppedTable(l *lab) {
 	if out, err := l.psql(cluster, pod, "DROP TABLE acked"); err != nil {
 		l.Fatal(err, out)
 	}
-	if _, err := l.kube("", "america", "exec", "client", "--", "sh", "-c", ": >/dev/shm/end"); err != nil {
-		l.Fatal(err)
-	}
-	w.done.Wait()
-	w.cancel()
+	acked := w.stop()
 	start := time.Now()
 	out, err := l.ask("postgres", "restore", "--to", moment, "--yes")
 	if err != nil {
@@ -197,16 +193,16 @@ func droppedTable(l *lab) {
 		rows[n] = true
 	}
 	before, after := 0, 0
-	for i, n := range w.acked {
-		there := rows[fmt.Sprint(n)]
+	for i, row := range acked {
+		there := rows[fmt.Sprint(row.n)]
 		switch {
-		case w.at[i].Before(at):
+		case row.at.Before(at):
 			if before++; !there {
-				l.Errorf("row %d was confirmed before %s, and is lost", n, moment)
+				l.Errorf("row %d was confirmed before %s, and is lost", row.n, moment)
 			}
-		case i > 0 && w.at[i-1].After(at): // it was begun after that
+		case i > 0 && acked[i-1].at.After(at): // it was begun after that
 			if after++; there {
-				l.Errorf("row %d is from after %s", n, moment)
+				l.Errorf("row %d is from after %s", row.n, moment)
 			}
 		}
 	}

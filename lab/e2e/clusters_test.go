@@ -16,6 +16,8 @@ import (
 	"github.com/docker/docker/api/types/volume"
 	"sigs.k8s.io/yaml"
 
+	"hybrid/lab/clouds/digitalocean"
+	"hybrid/lab/registry"
 	"hybrid/lab/system/docker"
 )
 
@@ -146,15 +148,19 @@ func noChanges(l *lab) {
 	l.must("up", "--yes", "--skip-preview", "--expect-no-changes")
 }
 
+// workers adds a worker, of the vendor's own image, and takes it away.
 func workers(l *lab) {
 	more := l.config(func(settings map[string]any) {
-		settings["hybrid:clusters"] = clustersWith(l, "frankfurt", 2)
+		settings["hybrid:clusters"] = clustersWith(l, "london", 2)
 	})
 	before := l.ids()
+	os.Setenv(digitalocean.QuirksVariable, digitalocean.StockImage)
+	defer os.Unsetenv(digitalocean.QuirksVariable)
 	l.up(more)
 	grown := maps.Clone(want)
-	grown["frankfurt"] = []string{"frankfurt-1", "frankfurt-2", "frankfurt-3"}
+	grown["london"] = []string{"london-1", "london-2", "london-3"}
 	l.allReady(grown)
+	installed(l, "london-3")
 	after := l.ids()
 	for urn, id := range before {
 		if after[urn] != id {
@@ -165,6 +171,21 @@ func workers(l *lab) {
 	l.allReady(want)
 	if now := l.ids(); !maps.Equal(now, before) {
 		l.Errorf("one worker fewer has left other resources than before:\n%v\nwant\n%v", now, before)
+	}
+}
+
+// installed checks that nodes, whose machines had no Kubernetes, have got it from the lab's
+// repository, and keep its version.
+func installed(l *lab, nodes ...string) {
+	l.Helper()
+	for _, node := range nodes {
+		held := strings.Fields(l.run(node, "ls /var/lib/hybrid/packages.done >/dev/null && apt-mark showhold"))
+		for _, name := range []string{"kubeadm", "kubectl", "kubelet"} {
+			version := strings.TrimSpace(l.run(node, "dpkg-query --show --showformat '${Version}' "+name))
+			if !strings.HasPrefix(version, strings.TrimPrefix(registry.Kubernetes, "v")+"-") || !slices.Contains(held, name) {
+				l.Errorf("%s: package %s is of version %s, and held are %q; want %s, held", node, name, version, held, registry.Kubernetes)
+			}
+		}
 	}
 }
 

@@ -138,11 +138,11 @@ func (l *lab) wholeState() {
 }
 
 // killAt starts `pulumi up` and kills it with SIGKILL at a point.
-func (l *lab) killAt(name string, reached func() bool) {
+func (l *lab) killAt(name string, reached func() bool, args ...string) {
 	l.Helper()
-	ctx, cancel := context.WithTimeout(l.ctx, 3*time.Minute)
+	ctx, cancel := context.WithTimeout(l.ctx, 5*time.Minute)
 	defer cancel()
-	cmd := l.stack.Command(ctx, "up", "--yes", "--skip-preview", "--non-interactive", "--color", "never")
+	cmd := l.stack.Command(ctx, append([]string{"up", "--yes", "--skip-preview", "--non-interactive", "--color", "never"}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -156,7 +156,8 @@ func (l *lab) has(cluster, pod string, rows []int) error {
 	return nil
 }
 
-// client is a pod of a cluster that knows the database by its names only.
+// client is a pod of a cluster that knows the database by its names only. It is on the
+// control plane, which no one drains.
 func (l *lab) client(cluster string) {
 	l.Helper()
 	set, err := l.cluster("london").AppsV1().StatefulSets("default").Get(l.ctx, "psql-master", metav1.GetOptions{})
@@ -173,6 +174,8 @@ func (l *lab) client(cluster string) {
 		ObjectMeta: metav1.ObjectMeta{Name: "client"},
 		Spec: corev1.PodSpec{
 			TerminationGracePeriodSeconds: &zero,
+			NodeSelector:                  map[string]string{"node-role.kubernetes.io/control-plane": ""},
+			Tolerations:                   []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
 			SecurityContext:               &corev1.PodSecurityContext{RunAsUser: &user, RunAsGroup: &user, FSGroup: &user},
 			Containers: []corev1.Container{{
 				Name: "client", Image: set.Spec.Template.Spec.Containers[0].Image, Command: []string{"sh", "-c", "while :; do sleep 3600; done"},

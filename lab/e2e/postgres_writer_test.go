@@ -1,51 +1,67 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"strconv"
-	"sync"
+	"strings"
 	"time"
 )
 
 // writer writes rows from the client in a cluster, one by one, each with a connection of
-// its own by the service's name.
+// its own by the service's name. It keeps what was acknowledged beside it: the cluster's API
+// may be away meanwhile.
 type writer struct {
 	l       *lab
 	cluster string
-	cancel  context.CancelFunc
-	done    sync.WaitGroup
-	acked   []int
-	at      []time.Time
-	err     error
 }
 
 // startWriter begins with a row's number, in america: no member is there.
 func (l *lab) startWriter(from int) *writer { return l.startWriterIn("america", from) }
 
-// end returns the rows that were acknowledged, after a look at the longest pause.
-func (w *writer) end(what string, limit time.Duration) []int {
+// row is one that was acknowledged, and when.
+type row struct {
+	n  int
+	at time.Time
+}
+
+// stop ends the writer and returns what it has written.
+func (w *writer) stop() []row {
 	w.l.Helper()
-	defer w.cancel()
-	if _, err := w.l.kube("", w.cluster, "exec", "client", "--", "sh", "-c", ": >/dev/shm/end"); err != nil {
+	out, err := w.l.kube("", w.cluster, "exec", "client", "--", "sh", "-c", ": >/dev/shm/end; until [ -e /dev/shm/ended ]; do sleep 0.1; done; cat /dev/shm/acked")
+	if err != nil {
 		w.l.Fatal(err)
 	}
-	w.done.Wait()
-	if w.err != nil || len(w.acked) == 0 {
-		w.l.Fatalf("the writer ended after %d rows: %v", len(w.acked), w.err)
+	var acked []row
+	for line := range strings.Lines(out) {
+		var n int
+		var seconds, nanoseconds int64
+		if _, err := fmt.Sscanf(line, "%d %d.%d", &n, &seconds, &nanoseconds); err != nil {
+			w.l.Fatalf("the writer says %q: %v", line, err)
+		}
+		acked = append(acked, row{n, time.Unix(seconds, nanoseconds)})
 	}
+	if len(acked) == 0 {
+		w.l.Fatal("no row was acknowledged")
+	}
+	return acked
+}
+
+// end is stop, after a look at the longest pause.
+func (w *writer) end(what string, limit time.Duration) []int {
+	w.l.Helper()
+	acked := w.stop()
+	numbers := []int{acked[0].n}
 	var pause time.Duration
-	for i := 1; i < len(w.at); i++ {
-		pause = max(pause, w.at[i].Sub(w.at[i-1]))
+	for i, r := range acked[1:] {
+		numbers = append(numbers, r.n)
+		pause = max(pause, r.at.Sub(acked[i].at))
 	}
-	fmt.Printf("--- %s: %d rows were acknowledged, the longest pause was %s\n", what, len(w.acked), pause.Round(100*time.Millisecond))
+	fmt.Printf("--- %s: %d rows were acknowledged, the longest pause was %s\n", what, len(acked), pause.Round(100*time.Millisecond))
 	if pause > limit {
 		w.l.Errorf("%s: writes paused for %s, want at most %s", what, pause.Round(100*time.Millisecond), limit)
 	}
-	return w.acked
+	return numbers
 }
 
 // off switches machines off, and returns how to switch them on.
@@ -91,31 +107,15 @@ func (l *lab) written() int {
 func (l *lab) startWriterIn(cluster string, from int) *writer {
 	l.Helper()
 	l.client(cluster)
-	const loop = `service=psql-master; n=$1; rm -f /dev/shm/end
+	const loop = `service=psql-master; n=$1
 while [ ! -e /dev/shm/end ]; do
-	echo "INSERT INTO acked VALUES ($n)" | ` + connect + ` >/dev/null 2>&1 && echo $n || sleep 0.1
+	echo "INSERT INTO acked VALUES ($n)" | ` + connect + ` && echo "$n $(date +%s.%N)" >>/dev/shm/acked || sleep 0.1
 	n=$((n + 1))
-done`
-	ctx, cancel := context.WithCancel(l.ctx)
-	cmd := exec.CommandContext(ctx, filepath.Join(l.stack.Bin(), "kubectl"), "--kubeconfig", l.stack.Kubeconfig(), "--context", cluster,
-		"exec", "client", "--", "sh", "-c", loop, "sh", strconv.Itoa(from))
-	cmd.Env = l.stack.Env()
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		cancel()
+done
+: >/dev/shm/ended`
+	const begin = `rm -f /dev/shm/end /dev/shm/ended; : >/dev/shm/acked; sh -c "$1" sh "$2" </dev/null >/dev/null 2>&1 &`
+	if _, err := l.kube("", cluster, "exec", "client", "--", "sh", "-c", begin, "sh", loop, strconv.Itoa(from)); err != nil {
 		l.Fatal(err)
 	}
-	w := &writer{l: l, cluster: cluster, cancel: cancel}
-	w.done.Go(func() {
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if n, err := strconv.Atoi(lines.Text()); err == nil {
-				w.acked, w.at = append(w.acked, n), append(w.at, time.Now())
-			}
-		}
-		w.err = cmd.Wait()
-	})
-	return w
+	return &writer{l, cluster}
 }

@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -33,9 +35,9 @@ type files []file
 
 // Inputs are the programs that the image has beside Debian's packages.
 type Inputs struct {
-	Kube       string // path of the multi-call binary, which becomes kubeadm, kubelet and kubectl
-	Containerd string // path of containerd
-	Shim       string // path of containerd-shim-runc-v2, of the same version
+	Packages   []string // paths of Kubernetes' packages
+	Containerd string   // path of containerd
+	Shim       string   // path of containerd-shim-runc-v2, of the same version
 }
 
 // inputs are all that the machines' image is made of: its build context and programs.
@@ -44,10 +46,14 @@ func inputs(in Inputs) (files, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, path := range map[string]string{
-		"kube": in.Kube, "containerd": in.Containerd, "containerd-shim-runc-v2": in.Shim,
-	} {
+	for name, path := range map[string]string{"containerd": in.Containerd, "containerd-shim-runc-v2": in.Shim} {
 		all = append(all, file{name, 0o755, func() (io.ReadCloser, int64, error) { return openFile(path) }})
+	}
+	if len(in.Packages) == 0 {
+		return nil, errors.New("expected packages of Kubernetes, found none")
+	}
+	for _, path := range in.Packages {
+		all = append(all, file{"packages/" + filepath.Base(path), 0o644, func() (io.ReadCloser, int64, error) { return openFile(path) }})
 	}
 	slices.SortFunc(all, func(a, b file) int { return strings.Compare(a.name, b.name) })
 	return all, nil

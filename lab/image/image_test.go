@@ -26,9 +26,10 @@ func write(t *testing.T, path, text string) string {
 func TestDigestFollowsTheInputs(t *testing.T) {
 	dir := t.TempDir()
 	other := write(t, filepath.Join(dir, "containerd"), "another program")
-	digest := func(kube string) string {
+	digest := func(text string) string {
 		t.Helper()
-		files, err := inputs(Inputs{kube, other, other})
+		kube := write(t, filepath.Join(t.TempDir(), "kubeadm.deb"), text)
+		files, err := inputs(Inputs{[]string{kube}, other, other})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,23 +39,27 @@ func TestDigestFollowsTheInputs(t *testing.T) {
 		}
 		return d
 	}
-	one := digest(write(t, filepath.Join(dir, "a"), "one"))
-	if same := digest(write(t, filepath.Join(dir, "b"), "one")); same != one {
+	one := digest("one")
+	if same := digest("one"); same != one {
 		t.Errorf("the same contents: got %s and %s", one, same)
 	}
-	if other := digest(write(t, filepath.Join(dir, "c"), "two")); other == one {
+	if other := digest("two"); other == one {
 		t.Errorf("other contents: got %s twice", one)
 	}
-	if files, err := inputs(Inputs{filepath.Join(dir, "none"), other, other}); err == nil {
+	if files, err := inputs(Inputs{[]string{filepath.Join(dir, "none")}, other, other}); err == nil {
 		if _, err = files.digest(); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("no kube: got %v, want %v", err, os.ErrNotExist)
+			t.Errorf("no such package: got %v, want %v", err, os.ErrNotExist)
 		}
+	}
+	if _, err := inputs(Inputs{nil, other, other}); err == nil {
+		t.Error("no packages at all: got no error")
 	}
 }
 
 func TestTarHoldsTheInputs(t *testing.T) {
-	program := write(t, filepath.Join(t.TempDir(), "program"), "binary")
-	files, err := inputs(Inputs{program, program, program})
+	dir := t.TempDir()
+	program, deb := write(t, filepath.Join(dir, "program"), "binary"), write(t, filepath.Join(dir, "kubeadm.deb"), "package")
+	files, err := inputs(Inputs{[]string{deb}, program, program})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +78,7 @@ func TestTarHoldsTheInputs(t *testing.T) {
 	}
 	for name, mode := range map[string]int64{
 		"Dockerfile":                   0o644,
-		"kube":                         0o755,
+		"packages/kubeadm.deb":         0o644,
 		"containerd":                   0o755,
 		"containerd-shim-runc-v2":      0o755,
 		"rootfs/usr/local/sbin/lab-vm": 0o755,

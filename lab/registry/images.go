@@ -15,6 +15,15 @@ const (
 	pause      = "3.10.1" // containerd's configuration in the machines' image says so too
 )
 
+// NextKubernetes is the version to which tests upgrade clusters, with those that kubeadm of
+// that version asks for.
+const (
+	NextKubernetes = "v1.36.5"
+	nextEtcd       = "3.6.8-0"
+	nextCoreDNS    = "v1.14.2"
+	nextPause      = "3.10.2"
+)
+
 // Karmada is the version of the images of the federation's control plane.
 const Karmada = "v1.18.1"
 
@@ -49,6 +58,7 @@ const hybrid = "hybrid.test/hybrid:1"
 // Inputs are the files that the images are made of.
 type Inputs struct {
 	Kube      string // path of the multi-call binary of Kubernetes and etcd
+	NextKube  string // path of that of NextKubernetes; empty: no images of it
 	CoreDNS   string // path of CoreDNS
 	Karmada   string // path of the multi-call binary of Karmada's control plane
 	Pause     string // path of the program that holds a pod's namespaces
@@ -84,10 +94,6 @@ const postgresPath = "/usr/pgsql-17/bin"
 
 // images lists all that the lab serves.
 func images(in Inputs) []Image {
-	kube := Binary{
-		Path: "/usr/local/bin/kube", Source: in.Kube,
-		Links: []string{"etcd", "etcdctl", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"},
-	}
 	// What kube-proxy calls, with the extensions that iptables loads.
 	netfilter := Programs{Image: in.VMImage, Names: []string{
 		"conntrack", "nft", "iptables", "iptables-save", "iptables-restore",
@@ -120,13 +126,29 @@ func images(in Inputs) []Image {
 	call := func(program string) v1.Config {
 		return v1.Config{Entrypoint: []string{program}, Env: searchPath}
 	}
-	images := []Image{
-		{"registry.k8s.io/kube-apiserver:" + Kubernetes, []Layer{kube}, call("kube-apiserver")},
-		{"registry.k8s.io/kube-controller-manager:" + Kubernetes, []Layer{kube}, call("kube-controller-manager")},
-		{"registry.k8s.io/kube-scheduler:" + Kubernetes, []Layer{kube}, call("kube-scheduler")},
-		{"registry.k8s.io/kube-proxy:" + Kubernetes, []Layer{kube, netfilter}, call("kube-proxy")},
-		{"registry.k8s.io/etcd:" + etcd, []Layer{kube}, call("etcd")},
-		{"registry.k8s.io/coredns/coredns:" + coreDNS, []Layer{Binary{Path: "/coredns", Source: in.CoreDNS}}, call("/coredns")},
+	// kubernetes are the images that kubeadm of a version asks for.
+	kubernetes := func(version, program, etcd, coreDNS, pause string) []Image {
+		kube := Binary{
+			Path: "/usr/local/bin/kube", Source: program,
+			Links: []string{"etcd", "etcdctl", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"},
+		}
+		return []Image{
+			{"registry.k8s.io/kube-apiserver:" + version, []Layer{kube}, call("kube-apiserver")},
+			{"registry.k8s.io/kube-controller-manager:" + version, []Layer{kube}, call("kube-controller-manager")},
+			{"registry.k8s.io/kube-scheduler:" + version, []Layer{kube}, call("kube-scheduler")},
+			{"registry.k8s.io/kube-proxy:" + version, []Layer{kube, netfilter}, call("kube-proxy")},
+			{"registry.k8s.io/etcd:" + etcd, []Layer{kube}, call("etcd")},
+			{"registry.k8s.io/coredns/coredns:" + coreDNS, []Layer{Binary{Path: "/coredns", Source: in.CoreDNS}}, call("/coredns")},
+			{"registry.k8s.io/pause:" + pause, []Layer{Binary{Path: "/pause", Source: in.Pause}},
+				v1.Config{Entrypoint: []string{"/pause"}, Env: searchPath, User: "65535:65535"}},
+		}
+	}
+	images := kubernetes(Kubernetes, in.Kube, etcd, coreDNS, pause)
+	if in.NextKube != "" {
+		// One CoreDNS for both: the lab has the older one.
+		images = append(images, kubernetes(NextKubernetes, in.NextKube, nextEtcd, nextCoreDNS, nextPause)...)
+	}
+	images = append(images, []Image{
 		{weaveKube, []Layer{
 			netfilter, shell,
 			Binary{Path: "/home/weave/weaver", Source: in.Weaver},
@@ -134,14 +156,12 @@ func images(in Inputs) []Image {
 			Binary{Path: "/usr/bin/weaveutil", Source: in.WeaveUtil},
 			Scripts{Path: "/home", Files: weaveScripts},
 		}, v1.Config{Entrypoint: []string{"/home/weave/launch.sh"}, Env: searchPath, WorkingDir: "/home/weave"}},
-		{"registry.k8s.io/pause:" + pause, []Layer{Binary{Path: "/pause", Source: in.Pause}},
-			v1.Config{Entrypoint: []string{"/pause"}, Env: searchPath, User: "65535:65535"}},
 		{postgres, []Layer{database, Scripts{Path: "/", Files: etc}},
 			v1.Config{Entrypoint: []string{"postgres"}, Env: []string{searchPath[0] + ":" + postgresPath}, User: "26"}},
 		{haproxy, []Layer{Programs{Image: in.DatabaseImage, Names: []string{"haproxy"}}}, call("haproxy")},
 		{hybrid, []Layer{Binary{Path: "/hybrid", Source: in.Hybrid}}, call("/hybrid")},
 		{Tools, []Layer{tools}, v1.Config{Entrypoint: []string{"sh"}, Env: searchPath}},
-	}
+	}...)
 	for _, name := range karmadaPrograms {
 		// Upstream's have no entrypoint: pods name the program.
 		images = append(images, Image{"docker.io/karmada/" + name + ":" + Karmada, []Layer{karmada}, v1.Config{Env: searchPath}})

@@ -203,11 +203,16 @@ func TestTagsAreThePinnedVersions(t *testing.T) {
 			t.Errorf("%s in lab/upstream/%s is %s, %v; the image's tag says %s", test.module, test.dir, version, err, test.tag)
 		}
 	}
+	for module, tag := range map[string]string{"k8s.io/kubernetes": NextKubernetes, "go.etcd.io/etcd/server/v3": "v" + strings.TrimSuffix(nextEtcd, "-0")} {
+		if version, err := programs.Pinned("../upstream/kube/next.mod", module); err != nil || version != tag {
+			t.Errorf("%s in lab/upstream/kube/next.mod is %s, %v; the image's tag says %s", module, version, err, tag)
+		}
+	}
 }
 
 func TestNamesAreUnique(t *testing.T) {
 	seen := map[string]bool{}
-	for _, i := range images(Inputs{}) {
+	for _, i := range images(Inputs{NextKube: "kube"}) {
 		if seen[i.Name] {
 			t.Errorf("%s: two images have this name", i.Name)
 		}

@@ -26,7 +26,9 @@ type Machine struct {
 	PublicIP  netip.Addr // on the NIC itself (droplet); the zero Addr on AWS and GCE
 	// Anchor is one more address on the NIC (droplet), with the range to which the
 	// machine has a route for it; the zero Prefix on AWS and GCE.
-	Anchor     netip.Prefix
+	Anchor netip.Prefix
+	// Stock says that it boots what the vendor's image has, without Kubernetes.
+	Stock      bool
 	UserData   string // UserData, MetaData and VendorData are cloud-init's
 	MetaData   string // NoCloud seed, given as they are
 	VendorData string
@@ -107,12 +109,16 @@ func machineConfig(m Machine, n Network) (*container.Config, *container.HostConf
 	if m.Anchor.IsValid() {
 		anchor, anchors = m.Anchor.String(), m.Anchor.Masked().String()
 	}
+	stock := ""
+	if m.Stock {
+		stock = "true"
+	}
 	config := &container.Config{
 		Image: image.Current, Hostname: m.Name, Labels: labels,
 		Env: []string{
 			"container=docker", "container_uuid=" + uuid(), // systemd's, the latter for /etc/machine-id
 			"LAB_PRIVATE=" + m.PrivateIP.String(), "LAB_PUBLIC=" + public,
-			"LAB_ANCHOR=" + anchor, "LAB_ANCHORS=" + anchors,
+			"LAB_ANCHOR=" + anchor, "LAB_ANCHORS=" + anchors, "LAB_STOCK=" + stock,
 			"LAB_NETWORK=" + n.CIDR.Masked().String(), "LAB_ROUTER=" + n.router().String(), "LAB_DNS=" + NameServer.String(),
 		},
 	}

@@ -127,7 +127,12 @@ func TestQuirks(t *testing.T) {
 	}
 	t.Setenv(QuirksVariable, "reserved-last")
 	_, _, err := e.Try(typeDroplet, "two", dropletArgs(e, "two"))
-	cloudtest.WantError(t, err, `expected late-addresses or reserved-first`)
+	cloudtest.WantError(t, err, `expected some of late-addresses, reserved-first, stock-image`)
+	t.Setenv(QuirksVariable, StockImage)
+	e.Make(typeDroplet, "two", dropletArgs(e, "two"))
+	if got := e.Host.Machines(); !got["two"].Stock || got["one"].Stock {
+		t.Errorf("of the machines %v two boots a stock image, and one doesn't", got)
+	}
 }
 
 // The program's settings are checked against the same ranges.

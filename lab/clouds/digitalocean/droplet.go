@@ -191,7 +191,7 @@ func machine(s *cloud.State, o *cloud.Object) (vm.Machine, error) {
 		keys = append(keys, cloud.Key(provider.Str(key.Props, "publicKey")))
 	}
 	return vm.Machine{
-		ID: o.ID, Name: s.MachineName(o, o.Name()), Cloud: "digitalocean", NetworkID: provider.Str(o.Props, "vpcUuid"),
+		ID: o.ID, Name: s.MachineName(o, o.Name()), Cloud: "digitalocean", NetworkID: provider.Str(o.Props, "vpcUuid"), Stock: quirk(StockImage),
 		PrivateIP: address(o, "ipv4AddressPrivate"), PublicIP: address(o, "ipv4Address"), Anchor: anchor(s, o),
 		UserData: provider.Str(o.Props, "userData"), MetaData: cloud.MetaData(o.ID, o.Name(), keys),
 		VendorData: cloud.CloudConfig(map[string]any{"disable_root": false, "ssh_pwauth": false, "users": []any{}}),

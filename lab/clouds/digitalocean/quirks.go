@@ -22,7 +22,12 @@ const (
 	// ReservedFirst: an assigned reserved address is listed before the droplet's own,
 	// and the provider takes the first public one. Otherwise it is listed last.
 	ReservedFirst = "reserved-first"
+	// StockImage: droplets boot what the vendor's images have: no Kubernetes. Otherwise
+	// they boot an image of one's own that has it.
+	StockImage = "stock-image"
 )
+
+var quirks = []string{LateAddresses, ReservedFirst, StockImage}
 
 func quirk(name string) bool {
 	return slices.Contains(strings.Split(os.Getenv(QuirksVariable), ","), name)
@@ -31,8 +36,8 @@ func quirk(name string) bool {
 // checkQuirks refuses names that nothing would come of.
 func checkQuirks() (f failures) {
 	for name := range strings.SplitSeq(os.Getenv(QuirksVariable), ",") {
-		if name != "" && name != LateAddresses && name != ReservedFirst {
-			f = append(f, provider.Failure("", "%s has %q: expected %s or %s, or both with a comma", QuirksVariable, name, LateAddresses, ReservedFirst))
+		if name != "" && !slices.Contains(quirks, name) {
+			f = append(f, provider.Failure("", "%s has %q: expected some of %s, with commas", QuirksVariable, name, strings.Join(quirks, ", ")))
 		}
 	}
 	return f

@@ -23,6 +23,8 @@ import (
 type lab struct {
 	*stack.Stack
 	log *progress.Log
+	// next says that the next version of Kubernetes is to be there too.
+	upgrade bool
 }
 
 func main() {
@@ -47,7 +49,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l := &lab{s, progress.New(os.Stderr)}
+	l := &lab{Stack: s, log: progress.New(os.Stderr)}
 	if filepath.Base(os.Args[0]) == "kubectl" {
 		return l.kubectl(ctx, os.Args[1:])
 	}

@@ -16,28 +16,39 @@ import (
 	"hybrid/internal/shell"
 	"hybrid/lab/build"
 	"hybrid/lab/image"
+	"hybrid/lab/packages"
 	"hybrid/lab/progress"
 	"hybrid/lab/registry"
+	"hybrid/lab/registry/store"
 	"hybrid/lab/system/docker"
 	"hybrid/lab/vm"
 )
 
 func (l *lab) prepareCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "prepare",
 		Short: "Check this machine and build what the lab needs; create nothing",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return l.prepare(cmd.Context(), false) },
 	}
+	l.nextFlag(c)
+	return c
 }
 
 func (l *lab) startCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "start",
 		Short: "Prepare, clear away what a killed run has left, and resume what is off",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return l.start(cmd.Context(), false) },
 	}
+	l.nextFlag(c)
+	return c
+}
+
+// nextFlag is for tests of upgrades: nothing else needs what takes ten minutes to build.
+func (l *lab) nextFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&l.upgrade, "next", false, "build and serve Kubernetes "+registry.NextKubernetes+" too, until the lab is prepared without it")
 }
 
 // prepare makes everything that outlives a lab: Docker, programs, images. The checks
@@ -79,7 +90,34 @@ func (l *lab) prepare(ctx context.Context, leaving bool, checks ...func(context.
 	if err := l.Install(ctx); err != nil {
 		return err
 	}
-	return l.images(ctx, cli, machines, database)
+	next := ""
+	if l.upgrade {
+		if next, err = l.builder().NextKubernetes(ctx); err != nil {
+			return fmt.Errorf("building Kubernetes %s: %w", registry.NextKubernetes, err)
+		}
+		if _, err = l.packages(packages.Kubernetes{Version: registry.NextKubernetes, Program: next}); err != nil {
+			return err
+		}
+	}
+	return l.images(ctx, cli, next, machines, database)
+}
+
+// packages makes those of Kubernetes, and of further versions, and returns the paths of the
+// former.
+func (l *lab) packages(further ...packages.Kubernetes) (paths []string, err error) {
+	err = l.log.Do("Kubernetes' packages", func(s *progress.Step) error {
+		dir, err := store.Dir()
+		if err != nil {
+			return err
+		}
+		own := packages.Kubernetes{Version: registry.Kubernetes, Program: l.builder().Path("kube")}
+		if err := packages.Build(store.Packages(dir), append(further, own), func(line string) { s.Note("%s", line) }); err != nil {
+			return err
+		}
+		paths, err = packages.Files(store.Packages(dir), own)
+		return err
+	})
+	return paths, err
 }
 
 // What the lab writes to the disk, in bytes: three clusters of two machines with their
@@ -125,9 +163,13 @@ func (l *lab) programs(ctx context.Context, cli *client.Client) (machines, datab
 				return ctx.Err()
 			}
 		}
+		kubernetes, err := l.packages()
+		if err != nil {
+			return err
+		}
 		return l.log.Do("the machines' image", func(s *progress.Step) (err error) {
 			machines, err = image.Ensure(ctx, cli, image.Inputs{
-				Kube: b.Path("kube"), Containerd: b.Path("containerd"), Shim: b.Path("containerd-shim-runc-v2"),
+				Packages: kubernetes, Containerd: b.Path("containerd"), Shim: b.Path("containerd-shim-runc-v2"),
 			}, func(line string) { s.Note("%s", line) })
 			return err
 		})
@@ -146,11 +188,11 @@ func (l *lab) builder() *build.Builder {
 	return &build.Builder{Project: l.Project, Cache: l.Cache, Log: l.log}
 }
 
-func (l *lab) images(ctx context.Context, cli *client.Client, machines, database string) error {
+func (l *lab) images(ctx context.Context, cli *client.Client, next, machines, database string) error {
 	b := l.builder()
 	return l.log.Do("the registry's images", func(s *progress.Step) error {
 		return registry.Build(ctx, cli, registry.Inputs{
-			Kube: b.Path("kube"), CoreDNS: b.Path("coredns"), Karmada: b.Path("karmada"), Pause: b.Path("pause"),
+			Kube: b.Path("kube"), NextKube: next, CoreDNS: b.Path("coredns"), Karmada: b.Path("karmada"), Pause: b.Path("pause"),
 			Weaver: b.Path("weaver"), WeaveUtil: b.Path("weaveutil"), KubeUtils: b.Path("kube-utils"),
 			Server: b.Path("registry"), S3: b.Path("s3"), Hybrid: b.Path("hybrid"), VMImage: machines, DatabaseImage: database,
 		}, func(line string) { s.Note("%s", line) })

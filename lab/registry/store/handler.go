@@ -10,13 +10,15 @@ import (
 	"strings"
 )
 
-// Handler serves the images of a folder, read-only, by the part of the OCI
+// Handler serves the packages of a folder, and its images, read-only, by the part of the OCI
 // distribution specification that pulling needs. containerd, whose mirror it is,
 // says in the parameter ns which registry it means. Files go from the disk to the
 // network without passing through memory.
 func Handler(dir string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2/{$}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	// Beside images: Kubernetes' packages, at the paths of pkgs.k8s.io.
+	mux.Handle("GET /core:/", http.FileServer(http.Dir(Packages(dir))))
 	mux.HandleFunc("GET /v2/{path...}", func(w http.ResponseWriter, r *http.Request) {
 		path := r.PathValue("path")
 		if repository, reference, ok := cutLast(path, "/manifests/"); ok {

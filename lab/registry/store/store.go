@@ -33,6 +33,9 @@ func Dir() (string, error) {
 	return filepath.Join(cache, "registry"), nil
 }
 
+// Packages is the part of the folder that has Kubernetes' packages.
+func Packages(dir string) string { return filepath.Join(dir, "packages") }
+
 // descriptor is one image of the index (OCI image specification, index.json).
 type descriptor struct {
 	MediaType   string            `json:"mediaType"`

@@ -20,7 +20,9 @@ import (
 	"time"
 
 	"hybrid/lab/image"
+	"hybrid/lab/packages"
 	"hybrid/lab/registry"
+	"hybrid/lab/registry/store"
 	"hybrid/lab/system/docker"
 	"hybrid/lab/system/paths"
 	"hybrid/lab/vm"
@@ -66,8 +68,14 @@ func Open(t *testing.T) *Lab {
 	t.Setenv("HYBRID_LAB_STATE", state)
 	l.Docker, err = docker.Connect(ctx)
 	l.must(err)
+	dir, err := store.Dir()
+	l.must(err)
+	kubernetes := packages.Kubernetes{Version: registry.Kubernetes, Program: l.program("kube")}
+	l.must(packages.Build(store.Packages(dir), []packages.Kubernetes{kubernetes}, l.progress))
+	debs, err := packages.Files(store.Packages(dir), kubernetes)
+	l.must(err)
 	ref, err := image.Ensure(ctx, l.Docker, image.Inputs{
-		Kube: l.program("kube"), Containerd: l.program("containerd"), Shim: l.program("containerd-shim-runc-v2"),
+		Packages: debs, Containerd: l.program("containerd"), Shim: l.program("containerd-shim-runc-v2"),
 	}, l.progress)
 	l.must(err)
 	database, err := image.EnsureDatabase(ctx, l.Docker, l.progress)
