@@ -36,18 +36,22 @@ const federationRole = "hybrid-view-federation"
 
 // role is one of view-role.yaml.
 type role struct {
-	Kind     string
-	Metadata struct{ Name, Namespace string }
-	Rules    []struct {
-		APIGroups []string `yaml:"apiGroups"`
-		Resources []string
-		Verbs     []string
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string
+	Metadata   struct{ Name, Namespace string }
+	Rules      []struct {
+		APIGroups     []string `yaml:"apiGroups"`
+		Resources     []string
+		ResourceNames []string `yaml:"resourceNames"` // none: all
+		Verbs         []string
 	}
 }
 
-// roles reads view-role.yaml.
+// roles reads view-role.yaml. What it doesn't know is an error: a rule would allow more
+// than is meant.
 func roles() (all []role, err error) {
 	documents := yaml.NewDecoder(strings.NewReader(viewRole))
+	documents.KnownFields(true)
 	for {
 		var r role
 		err := documents.Decode(&r)
@@ -170,9 +174,13 @@ func (b *builder) grant(r role, named func(string) string, opts func(...pulumi.R
 	meta := metav1.ObjectMetaArgs{Name: pulumi.String(name), Annotations: objects.Adopt()}
 	var rules rbacv1.PolicyRuleArray
 	for _, x := range r.Rules {
-		rules = append(rules, rbacv1.PolicyRuleArgs{
+		one := rbacv1.PolicyRuleArgs{
 			ApiGroups: pulumi.ToStringArray(x.APIGroups), Resources: pulumi.ToStringArray(x.Resources), Verbs: pulumi.ToStringArray(x.Verbs),
-		})
+		}
+		if len(x.ResourceNames) > 0 {
+			one.ResourceNames = pulumi.ToStringArray(x.ResourceNames)
+		}
+		rules = append(rules, one)
 	}
 	ref := rbacv1.RoleRefArgs{ApiGroup: pulumi.String(group), Kind: pulumi.String(r.Kind), Name: pulumi.String(name)}
 	subjects := rbacv1.SubjectArray{rbacv1.SubjectArgs{

@@ -1,6 +1,7 @@
 package monitoring
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
 )
 
 // Short names for what tests look into.
@@ -116,49 +119,57 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
+// wanted are the roles of view-role.yaml for an API, by name and namespace.
+func wanted(t *testing.T, federation, database bool) map[string][]rbacv1.PolicyRule {
+	t.Helper()
+	all := map[string][]rbacv1.PolicyRule{}
+	for document := range strings.SplitSeq(viewRole, "\n---\n") {
+		var role rbacv1.ClusterRole // a Role has the same rules
+		if err := yaml.UnmarshalStrict([]byte(document), &role); err != nil {
+			t.Fatal(err)
+		}
+		if (role.Name == federationRole) == federation && (database || role.Namespace != "default") {
+			all[strings.Replace(role.Name, "view", "exporter", 1)+" "+role.Namespace] = role.Rules
+		}
+	}
+	return all
+}
+
 // Each account has the roles of view-role.yaml for its API, and no others.
 func TestRoles(t *testing.T) {
-	all := []string{"hybrid-exporter", "hybrid-exporter-mesh kube-system", "hybrid-exporter-postgresql default"}
-	for name, w := range map[string]struct {
-		world
-		want []string
-	}{
-		"with PostgreSQL":    {world{}, all},
-		"without PostgreSQL": {world{change: func(a *Args) { a.Database = false }}, all[:2]},
-	} {
-		r := w.make(t)
-		found, bound := map[string][]string{}, map[string][]string{}
+	for _, database := range []bool{true, false} {
+		r := world{change: func(a *Args) { a.Database = database }}.make(t)
+		found, bound := map[string]map[string][]rbacv1.PolicyRule{}, map[string][]string{}
 		for _, a := range r.Made {
 			kind := a.TypeToken[strings.LastIndex(a.TypeToken, ":")+1:]
-			role := strings.TrimSpace(text(a.Inputs["metadata"], "name") + " " + text(a.Inputs["metadata"], "namespace"))
-			cluster, _, _ := strings.Cut(a.Name, "-")
+			name, namespace := text(a.Inputs["metadata"], "name"), text(a.Inputs["metadata"], "namespace")
+			api, _, _ := strings.Cut(a.Name, "-monitoring-")
 			switch kind {
 			case "ClusterRole", "Role":
-				found[cluster] = append(found[cluster], role)
-				for _, rule := range list(a.Inputs["rules"]) {
-					for _, verb := range texts(rule, "verbs") {
-						if resources := texts(rule, "resources"); !slices.Contains([]string{"get", "list", "watch"}, verb) && !slices.Equal(resources, []string{"pods/exec"}) ||
-							slices.Contains(resources, "secrets") || slices.Contains(resources, "*") {
-							t.Errorf("%s: %s may %s %v", name, a.Name, verb, resources)
-						}
-					}
+				if found[api] == nil {
+					found[api] = map[string][]rbacv1.PolicyRule{}
 				}
+				var rules []rbacv1.PolicyRule
+				for _, x := range list(a.Inputs["rules"]) {
+					rules = append(rules, rbacv1.PolicyRule{
+						Verbs: texts(x, "verbs"), APIGroups: texts(x, "apiGroups"), Resources: texts(x, "resources"), ResourceNames: texts(x, "resourceNames"),
+					})
+				}
+				found[api][name+" "+namespace] = rules
 			case "ClusterRoleBinding", "RoleBinding":
 				subject := list(a.Inputs["subjects"])[0]
 				if text(a.Inputs["roleRef"], "kind")+"Binding" != kind || text(subject, "kind") != "ServiceAccount" ||
 					text(subject, "name") != exporterName || text(subject, "namespace") != accountsIn {
-					t.Errorf("%s: %s: %v", name, a.Name, a.Inputs)
+					t.Errorf("%s: %v", a.Name, a.Inputs)
 				}
-				bound[cluster] = append(bound[cluster], strings.Replace(role, text(a.Inputs["metadata"], "name"), text(a.Inputs["roleRef"], "name"), 1))
+				bound[api] = append(bound[api], text(a.Inputs["roleRef"], "name")+" "+namespace)
 			}
 		}
-		for cluster, roles := range map[string][]string{
-			"london": w.want, "frankfurt": w.want, "america": w.want, "federation": {"hybrid-exporter-federation"},
-		} {
-			slices.Sort(found[cluster])
-			slices.Sort(bound[cluster])
-			if !slices.Equal(found[cluster], roles) || !slices.Equal(bound[cluster], roles) {
-				t.Errorf("%s: roles of %s: %q, bound %q, want %q", name, cluster, found[cluster], bound[cluster], roles)
+		for _, api := range []string{"london", "frankfurt", "america", federation.Context} {
+			want := wanted(t, api == federation.Context, database)
+			slices.Sort(bound[api])
+			if !reflect.DeepEqual(found[api], want) || !slices.Equal(bound[api], slices.Sorted(maps.Keys(want))) {
+				t.Errorf("database: %t: roles of %s: %v, bound %q, want %v", database, api, found[api], bound[api], want)
 			}
 		}
 	}
