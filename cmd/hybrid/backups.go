@@ -34,12 +34,7 @@ func backupsCommand(t *target) *cobra.Command {
 		Use:   "backups",
 		Short: "List the database's backups, and what hasn't got to the bucket yet; make one",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			s, o, err := look(ctx, t)
-			if err != nil {
-				return err
-			}
+		RunE: onDatabase(t, func(ctx context.Context, s *observe.Snapshot, o *observe.Observer, _ []string) error {
 			l := s.PostgreSQL.Leader
 			if l == nil {
 				return fmt.Errorf("%s: it is the leader that knows of backups", s.PostgreSQL.Error)
@@ -63,7 +58,7 @@ func backupsCommand(t *target) *cobra.Command {
 				return errUnhealthy
 			}
 			return nil
-		},
+		}),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print it for programs")
 	c.Flags().StringVar(&now, "now", "", "make one first: full, or incr, of what has changed since the last one")

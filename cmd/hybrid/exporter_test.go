@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"io"
 	"net/http"
 	"os"
@@ -27,20 +26,9 @@ func TestExporter(t *testing.T) {
 }
 
 func exports(t *testing.T, flags ...string) {
-	cmd := hybrid(t, append([]string{"exporter", "--listen", "127.0.0.1:0"}, flags...)...)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
+	address, end := serving(t, append([]string{"exporter", "--listen", "127.0.0.1:0"}, flags...)...)
 	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
-		answer, err := http.Get(strings.TrimSpace(line))
+		answer, err := http.Get(address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,13 +38,8 @@ func exports(t *testing.T, flags ...string) {
 			break
 		}
 		if time.Since(start) > 15*time.Second {
-			t.Fatalf("%s: %s\n%s", line, answer.Status, text)
+			t.Fatalf("%s: %s\n%s", address, answer.Status, text)
 		}
 	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
+	end()
 }

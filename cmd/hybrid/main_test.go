@@ -44,6 +44,33 @@ func hybrid(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// serving runs it, and returns the address that it prints. end interrupts it, which must
+// end well.
+func serving(t *testing.T, args ...string) (address string, end func()) {
+	t.Helper()
+	cmd := hybrid(t, args...)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "http://127.0.0.1:") {
+		t.Fatalf("it prints %q, %v", line, err)
+	}
+	return strings.TrimSpace(line), func() {
+		t.Helper()
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("it ends with %v", err)
+		}
+	}
+}
+
 // run runs it and returns its exit status and what it has printed.
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
@@ -164,19 +191,8 @@ func TestView(t *testing.T) {
 	if text, err := os.ReadFile(path); err != nil || !bytes.HasPrefix(text, []byte("<svg ")) {
 		t.Errorf("%v: %.200s", err, text)
 	}
-	cmd := hybrid(t, "view")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	address, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || !strings.HasPrefix(address, "http://127.0.0.1:") {
-		t.Fatalf("it prints %q, %v", address, err)
-	}
-	r, err := http.Get(strings.TrimSpace(address) + "events")
+	address, end := serving(t, "view")
+	r, err := http.Get(address + "events")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,12 +209,7 @@ func TestView(t *testing.T) {
 			break
 		}
 	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("it ends with %v", err)
-	}
+	end()
 }
 
 // What the libraries log is of no use on the screen, errors included.

@@ -40,11 +40,7 @@ func postgresStatusCommand(t *target) *cobra.Command {
 It is the part of hybrid status that is about PostgreSQL. The exit status is 0 if all of
 that is healthy, 1 if anything isn't, and 2 if that can't be told.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, _, err := look(cmd.Context(), t)
-			if err != nil {
-				return err
-			}
+		RunE: onDatabase(t, func(_ context.Context, s *observe.Snapshot, _ *observe.Observer, _ []string) (err error) {
 			problems := terminal.Of(s.Problems, "postgresql")
 			if asJSON {
 				e := json.NewEncoder(os.Stdout)
@@ -61,7 +57,7 @@ that is healthy, 1 if anything isn't, and 2 if that can't be told.`,
 				err = errUnhealthy
 			}
 			return err
-		},
+		}),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print it for programs")
 	return c
@@ -83,6 +79,17 @@ func look(ctx context.Context, t *target) (*observe.Snapshot, *observe.Observer,
 	return s, o, err
 }
 
+// onDatabase is a command that looks at the database first.
+func onDatabase(t *target, do func(ctx context.Context, s *observe.Snapshot, o *observe.Observer, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		s, o, err := look(cmd.Context(), t)
+		if err != nil {
+			return err
+		}
+		return do(cmd.Context(), s, o, args)
+	}
+}
+
 // to adds the flag for the cluster that is to lead.
 func to(c *cobra.Command, cluster *string) *cobra.Command {
 	c.Flags().StringVar(cluster, "to", "", "the cluster that is to lead")
@@ -98,12 +105,7 @@ func switchoverCommand(t *target) *cobra.Command {
 		Use:   "switchover --to CLUSTER",
 		Short: "Let a replica of a cluster lead, in order: writes pause for seconds, and nothing is lost",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			s, o, err := look(ctx, t)
-			if err != nil {
-				return err
-			}
+		RunE: onDatabase(t, func(ctx context.Context, s *observe.Snapshot, o *observe.Observer, _ []string) error {
 			next, err := successor(s, cluster)
 			if err != nil {
 				return err
@@ -113,7 +115,7 @@ func switchoverCommand(t *target) *cobra.Command {
 				return nil
 			}
 			return lead(ctx, o, next, "switchover", topology.Scope, "--leader", s.PostgreSQL.Leader.Pod, "--candidate", next.Pod, "--force")
-		},
+		}),
 	}, &cluster)
 }
 
@@ -128,12 +130,7 @@ func failoverCommand(t *target) *cobra.Command {
 Patroni does so by itself where it surely loses nothing. Where it can't be sure, this
 says what may be lost, and does it with --force only.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			s, o, err := look(ctx, t)
-			if err != nil {
-				return err
-			}
+		RunE: onDatabase(t, func(ctx context.Context, s *observe.Snapshot, o *observe.Observer, _ []string) error {
 			next, loss, err := heir(s, cluster)
 			if err != nil {
 				return err
@@ -145,7 +142,7 @@ says what may be lost, and does it with --force only.`,
 				fmt.Fprintln(os.Stderr, loss)
 			}
 			return lead(ctx, o, next, "failover", topology.Scope, "--candidate", next.Pod, "--force")
-		},
+		}),
 	}, &cluster)
 	c.Flags().BoolVar(&force, "force", false, "do it although confirmed writes may be lost")
 	return c
@@ -156,12 +153,7 @@ func reinitCommand(t *target) *cobra.Command {
 		Use:   "reinit POD",
 		Short: "Give a replica a new copy of the leader's data",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			s, o, err := look(ctx, t)
-			if err != nil {
-				return err
-			}
+		RunE: onDatabase(t, func(ctx context.Context, s *observe.Snapshot, o *observe.Observer, args []string) error {
 			r, err := copied(s, args[0])
 			if err != nil {
 				return err
@@ -172,6 +164,6 @@ func reinitCommand(t *target) *cobra.Command {
 			}
 			fmt.Printf("%s of %s takes a new copy. To see how far it is: hybrid postgres status\n", r.Pod, r.Cluster)
 			return nil
-		},
+		}),
 	}
 }

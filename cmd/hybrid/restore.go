@@ -32,13 +32,8 @@ goes on: what is wrong with them changes nothing. Then this asks, and exchanges 
 writes pause for the time of that. The database as it was stays with psql-master-0 until
 --confirm removes it, and --undo puts it back.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			s, o, err := look(ctx, t)
-			if err != nil {
-				return err
-			}
-			r, err := newRestore(s, o, cmd.InOrStdin(), yes)
+		RunE: onDatabase(t, func(ctx context.Context, s *observe.Snapshot, o *observe.Observer, _ []string) error {
+			r, err := newRestore(s, o, os.Stdin, yes)
 			if err != nil {
 				return err
 			}
@@ -49,7 +44,7 @@ writes pause for the time of that. The database as it was stays with psql-master
 				return r.exchange(ctx, "undo", "Put the database from before the restore back? What has been written since goes for good.")
 			}
 			return r.restore(ctx, to)
-		},
+		}),
 	}
 	f := c.Flags()
 	f.StringVar(&to, "to", "", "the moment, such as 2026-11-26T14:05:00Z, or latest")

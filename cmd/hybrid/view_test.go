@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"net/http"
-	"os"
 	"regexp"
 	"testing"
 
@@ -13,18 +11,10 @@ import (
 // With --shell the address that is printed has a token, and nothing is served without it.
 func TestViewShell(t *testing.T) {
 	fakecloud.New(t, 3, 2).Pulumi(t)
-	cmd := hybrid(t, "view", "--shell")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	parts := regexp.MustCompile(`^(http://127\.0\.0\.1:\d+/)([A-Za-z0-9_-]{32})/\n$`).FindStringSubmatch(line)
-	if err != nil || parts == nil {
-		t.Fatalf("it prints %q, %v", line, err)
+	printed, end := serving(t, "view", "--shell")
+	parts := regexp.MustCompile(`^(http://127\.0\.0\.1:\d+/)([A-Za-z0-9_-]{32})/$`).FindStringSubmatch(printed)
+	if parts == nil {
+		t.Fatalf("it prints %q", printed)
 	}
 	for address, want := range map[string]int{parts[1]: http.StatusForbidden, parts[1] + "panes.js": http.StatusForbidden, parts[1] + parts[2] + "/": http.StatusOK} {
 		answer, err := http.Get(address)
@@ -36,10 +26,5 @@ func TestViewShell(t *testing.T) {
 			t.Errorf("%s: %s, want %d", address, answer.Status, want)
 		}
 	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
+	end()
 }
