@@ -29,18 +29,22 @@ func script(name, timeout string, params pulumi.StringMap, triggers ...pulumi.In
 
 // admission runs on the host's control plane, and exists as long as this cluster
 // takes part. It waits until the host has seeded the ring, so that there is
-// something to join. When it goes, the cluster's peers have ended, and their
-// addresses go back to the ring.
+// something to join. When it goes, it ends the cluster's peers, and gives their
+// addresses back to the ring: not the DaemonSet's own deletion does, for the engine
+// closes the Kubernetes provider of a cluster that is replaced before it deletes by it
+// (contract.IgnoreClose in https://github.com/pulumi/pulumi/blob/v3.253.0/pkg/resource/deploy/providers/registry.go).
 func (x *clusterMesh) admission(host *clusterMesh) (pulumi.Resource, error) {
 	// Without a trigger: a host that is created again has another host key, which runs
 	// this again and replaces nothing of this cluster.
-	s, err := script("admission", "15m", pulumi.StringMap{"CLUSTER": pulumi.String(x.cluster.Name)})
+	s, err := script("admission", "15m", pulumi.StringMap{
+		"CLUSTER": pulumi.String(x.cluster.Name), "ADMIN": x.cluster.Kubeconfig,
+	})
 	if err != nil {
 		return nil, err
 	}
 	s.Leaves = true
 	// A majority of the host's nodes seeds the ring.
-	needs := []pulumi.Resource{host.daemonSet}
+	needs := append([]pulumi.Resource{host.daemonSet}, x.args.PeerRules...)
 	for _, n := range x.args.Host.Nodes {
 		needs = append(needs, n.Joined)
 	}

@@ -80,9 +80,6 @@ func (x *clusterMesh) weave(needs []pulumi.Resource) (err error) {
 		},
 	}, x.inCluster(
 		pulumi.DependsOn(needs),
-		// Not with its own cluster: when that leaves, its peers must have ended
-		// before their addresses are given to others.
-		pulumi.DeletedWith(x.args.Host.Identity),
 		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "10m", Update: "15m", Delete: "5m"}),
 	)...)
 	return err

@@ -93,6 +93,9 @@ func TestOrder(t *testing.T) {
 		{"london-mesh-admission", "america-weave-net", true},
 		{"london-weave-net", "london-mesh-admission", true},
 		{"frankfurt-weave-net", "frankfurt-mesh-admission", true},
+		// Which ends the cluster's peers when that leaves, by its API.
+		{"london-mesh-admission", "london-1-admin-conf", true},
+		{"london-mesh-admission", "london-peer-america", true},
 		// The objects that a pod can't start without.
 		{"london-weave-net", "london-weave-passwd", true},
 		{"london-weave-net", "london-weave-mesh", true},
@@ -133,15 +136,13 @@ func TestDeletion(t *testing.T) {
 	for name, with := range map[string]string{
 		// With the host goes all that there was to give addresses to.
 		"london-mesh-admission": "america-1-init",
-		// A cluster that leaves must first end its peers, so that admission's
-		// deletion may take their addresses.
-		"london-weave-net DaemonSet":  "america-1-init",
-		"america-weave-net DaemonSet": "america-1-init",
 		// A cluster that goes, or is dead, isn't asked to delete what is in it.
 		"london-2-peer":                   "london-1-init",
 		"london-weave-passwd":             "london-1-init",
 		"london-weave-mesh":               "london-1-init",
 		"london-weave-net ServiceAccount": "london-1-init",
+		"london-weave-net DaemonSet":      "london-1-init",
+		"america-weave-net DaemonSet":     "america-1-init",
 	} {
 		name, kind, _ := strings.Cut(name, " ")
 		found := 0

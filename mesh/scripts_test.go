@@ -248,7 +248,7 @@ case $url in */ipam) cat ipam; sed '/london-2/s/$/- unreachable!/' ipam >next &&
 }
 
 func TestAdmission(t *testing.T) {
-	params := map[string]string{"CLUSTER": "paris"}
+	params := map[string]string{"CLUSTER": "paris", "ADMIN": "users: []"}
 	if _, stderr, _, err := node(t).Run(composed(t, "admission", params), "mesh-admission", "create"); err != nil {
 		t.Errorf("%v: %s", err, stderr)
 	}
@@ -263,12 +263,24 @@ func TestAdmission(t *testing.T) {
 		t.Errorf("%v: %s", err, stderr)
 	}
 	const look, ipam = "curl -sf -m 5 http://127.0.0.1:6784/status/peers", "curl -sf -m 5 http://127.0.0.1:6784/status/ipam"
-	scripttest.Called(t, calls, look, ipam,
+	const end = "kubectl --kubeconfig /var/lib/hybrid/paris.conf --request-timeout 100s -n kube-system delete daemonset weave-net --ignore-not-found --cascade=foreground --timeout=100s"
+	scripttest.Called(t, calls, end, look, ipam,
 		"curl -sf -m 5 -X DELETE http://127.0.0.1:6784/peer/ce:00:00:00:00:01", "curl -sf -m 5 -X DELETE http://127.0.0.1:6784/peer/ce:00:00:00:00:02",
 		look, ipam)
 
+	// A cluster that is lost can't be asked, and the rest is done all the same.
+	dead := node(t)
+	dead.Program("kubectl", "echo no route to host >&2; exit 1")
+	_, stderr, calls, err = dead.Run(composed(t, "admission", params), "mesh-admission", "delete")
+	if err != nil || !strings.Contains(stderr, "could not be ended in paris: no route to host") || !strings.Contains(fmt.Sprint(calls), "-X DELETE") {
+		t.Errorf("found %v: %s: %v", err, stderr, calls)
+	}
+	if left, err := filepath.Glob(dead.Dir + "/var/lib/hybrid/*"); err != nil || len(left) > 0 {
+		t.Errorf("left on the machine: %v, %v", left, err)
+	}
+
 	// A living peer keeps its addresses.
-	_, stderr, calls, err = node(t).Run(composed(t, "admission", map[string]string{"CLUSTER": "london"}), "mesh-admission", "delete")
+	_, stderr, calls, err = node(t).Run(composed(t, "admission", map[string]string{"CLUSTER": "london", "ADMIN": ""}), "mesh-admission", "delete")
 	if err == nil || !strings.Contains(stderr, "peers of london are still in the mesh") || strings.Contains(fmt.Sprint(calls), "DELETE") {
 		t.Errorf("found %v: %s", err, stderr)
 	}

@@ -1,7 +1,8 @@
-# create: waits until this peer, of the host, has its share of the ring. delete: gives
-# the addresses of a cluster that has left back to the ring.
+# create: waits until this peer, of the host, has its share of the ring. delete: ends the
+# peers of a cluster that leaves, and gives their addresses back to the ring.
 #
-# CLUSTER  that joins, or has left; its peers are named CLUSTER-<number>
+# CLUSTER  that joins, or leaves; its peers are named CLUSTER-<number>
+# ADMIN    its administrator's kubeconfig: secret
 weave() { curl -sf -m 5 "$@"; }
 
 main() {
@@ -19,7 +20,17 @@ create() {
 seeded() { weave http://127.0.0.1:6784/status | grep -q 'Status: ready'; }
 
 delete() {
+	end_peers
 	await 120 reclaim || die "the addresses of $CLUSTER could not be given back to the ring in 2 minutes: $SAID; then run pulumi up again"
+}
+
+# end_peers ends Weave Net in the cluster. If that is lost, its peers have ended already.
+end_peers() {
+	file=$STATE/$CLUSTER.conf
+	(umask 077 && printf '%s\n' "$ADMIN" | put "$file")
+	said=$(kubectl --kubeconfig "$file" --request-timeout 100s -n kube-system delete daemonset weave-net --ignore-not-found --cascade=foreground --timeout=100s 2>&1) ||
+		say "Weave Net could not be ended in $CLUSTER: $said"
+	rm -f "$file"
 }
 
 # reclaim gives what the cluster's peers own back to the ring, and succeeds when that is
@@ -33,7 +44,7 @@ reclaim() {
 	# To reclaim the addresses of a peer that runs would split the ring.
 	if printf '%s\n' "$peers" | grep -q "^[^ ].*($CLUSTER-[0-9]*)\$" ||
 		printf '%s\n' "$ipam" | grep "($CLUSTER-[0-9]*) " | grep -qv 'unreachable!$'; then
-		echo "peers of $CLUSTER are still in the mesh: end Weave Net there. If $CLUSTER stays and shall become the federationHost, set that back: it can't move"
+		echo "peers of $CLUSTER are still in the mesh: end Weave Net there, or switch off its machines. If $CLUSTER stays and shall become the federationHost, set that back: it can't move"
 		return 1
 	fi
 	owners=$(printf '%s\n' "$ipam" | sed -n "s/^\\([^ (]*\\)($CLUSTER-[0-9]*) .*/\\1/p")
