@@ -34,7 +34,7 @@ const (
 // TestView looks at the whole while parts of it fail: each part needs the one before.
 func TestView(t *testing.T) {
 	l := adopt(t)
-	l.up()
+	l.begin()
 	var page *browser.Page
 	l.steps(t, []part{
 		{name: "all healthy", run: allHealthy},
