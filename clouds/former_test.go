@@ -122,8 +122,7 @@ func TestStackThatHasNeverBeen(t *testing.T) {
 	}
 }
 
-// The networks of an old and a new cluster are there side by side, or one after the
-// other where the cloud takes no second one.
+// The subnets of an old and a new cluster are there one after the other.
 func TestReplacedNetworks(t *testing.T) {
 	r := build(t, "london", args(AWS), false, nil)
 	if !r.Find(t, "london-subnet").RegisterRPC.GetDeleteBeforeReplace() {
@@ -133,6 +132,9 @@ func TestReplacedNetworks(t *testing.T) {
 		t.Errorf("london-gateway is replaced when %v changes, want vpcId: it can't be detached while machines are there", got)
 	}
 	r = build(t, "london", args(GCE), false, nil)
+	if !r.Find(t, "london-subnet").RegisterRPC.GetDeleteBeforeReplace() {
+		t.Error("london-subnet: its machines would be replaced side by side")
+	}
 	if got := r.Find(t, "london-2").RegisterRPC.GetReplaceOnChanges(); len(got) != 1 || got[0] != "networkInterfaces[0].subnetwork" {
 		t.Errorf("london-2 is replaced when %v changes, want its subnetwork: a control plane can't do without its address", got)
 	}
