@@ -18,6 +18,27 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
+// rolled makes clusters after a former update, and returns the hooks of their nodes' turns.
+func rolled(t *testing.T, former mockcloud.Former, make func(*pulumi.Context, *Rollout) error) (r *mockcloud.Record, hooks []string) {
+	t.Helper()
+	r, err := mockcloud.RunAfter(former, false, nil, func(ctx *pulumi.Context) error {
+		f, err := ReadFormer(ctx)
+		if err != nil {
+			return err
+		}
+		rollout := NewRollout(ctx, f)
+		rollout.register = func(name string, _ pulumi.ResourceHookFunction, _ *pulumi.ResourceHookOptions) (*pulumi.ResourceHook, error) {
+			hooks = append(hooks, name)
+			return nil, nil
+		}
+		return make(ctx, rollout)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, hooks
+}
+
 // Machines that get another type take turns over all clusters, and no others wait.
 func TestTurns(t *testing.T) {
 	connection := map[string]any{"connection": map[string]any{"host": "192.0.2.1", "user": "root", "privateKey": "key", "hostKey": "host key"}}
@@ -33,17 +54,7 @@ func TestTurns(t *testing.T) {
 			"paris-1-init command:remote:Command":         connection,
 		},
 	}
-	var hooks []string
-	r, err := mockcloud.RunAfter(former, false, nil, func(ctx *pulumi.Context) error {
-		f, err := ReadFormer(ctx)
-		if err != nil {
-			return err
-		}
-		rollout := NewRollout(ctx, f)
-		rollout.register = func(name string, _ pulumi.ResourceHookFunction, _ *pulumi.ResourceHookOptions) (*pulumi.ResourceHook, error) {
-			hooks = append(hooks, name)
-			return nil, nil
-		}
+	r, hooks := rolled(t, former, func(ctx *pulumi.Context, rollout *Rollout) error {
 		a := args(DigitalOcean)
 		a.Workers, a.ControlPlaneType, a.WorkerType, a.Rollout = 3, "large", "large", rollout
 		if _, err := NewCluster(ctx, "london", a); err != nil {
@@ -51,12 +62,9 @@ func TestTurns(t *testing.T) {
 		}
 		a = args(AWS)
 		a.ControlPlaneType, a.WorkerType, a.Rollout = "large", "large", rollout
-		_, err = NewCluster(ctx, "paris", a)
+		_, err := NewCluster(ctx, "paris", a)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := []string{"london-1-leave", "london-1-return", "london-3-leave", "london-3-return", "paris-1-leave", "paris-1-return"}
 	if !slices.Equal(hooks, want) {
 		t.Errorf("hooks %v, want %v", hooks, want)

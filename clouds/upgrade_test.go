@@ -36,17 +36,7 @@ func upgraded(t *testing.T, versions map[string]string, change func(london, pari
 	for _, cluster := range []string{"london", "paris"} {
 		former.Resources[cluster+"-1-init"+commandType] = f.resources[cluster+"-1-prepare"+commandType]
 	}
-	var hooks []string
-	r, err := mockcloud.RunAfter(former, false, nil, func(ctx *pulumi.Context) error {
-		f, err := ReadFormer(ctx)
-		if err != nil {
-			return err
-		}
-		rollout := NewRollout(ctx, f)
-		rollout.register = func(name string, _ pulumi.ResourceHookFunction, _ *pulumi.ResourceHookOptions) (*pulumi.ResourceHook, error) {
-			hooks = append(hooks, name)
-			return nil, nil
-		}
+	return rolled(t, former, func(ctx *pulumi.Context, rollout *Rollout) error {
 		london, paris := args(DigitalOcean), args(AWS)
 		for _, a := range []*ClusterArgs{london, paris} {
 			a.Workers, a.Rollout, a.Shared.KubernetesVersion = 2, rollout, "v1.36.5"
@@ -55,13 +45,9 @@ func upgraded(t *testing.T, versions map[string]string, change func(london, pari
 		if _, err := NewCluster(ctx, "london", london); err != nil {
 			return err
 		}
-		_, err = NewCluster(ctx, "paris", paris)
+		_, err := NewCluster(ctx, "paris", paris)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r, hooks
 }
 
 // One node of all clusters after the other, each control plane before its workers. A

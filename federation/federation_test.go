@@ -72,14 +72,11 @@ func (w world) make(t *testing.T) *mockcloud.Record {
 			Settings: DefaultSettings(), KubernetesVersion: "v1.35.4",
 			DNSNames: []string{"federation.example.org"}, ToolsImage: "example.org/tools:1",
 		}
-		made, err := mockclusters.New(ctx, w.workers)
+		made, rules, err := mockclusters.Connected(ctx, w.workers)
 		if err != nil {
 			return err
 		}
-		args.Clusters, args.Host = made, made.Named(mockclusters.Host)
-		if args.PeerRules, err = clouds.Connect(args.Clusters); err != nil {
-			return err
-		}
+		args.Clusters, args.Host, args.PeerRules = made, made.Named(mockclusters.Host), rules
 		peer, err := args.Host.Run(ctx, args.Host.Name+"-1-peer", args.Host.ControlPlane(), clouds.Script{Name: "peer", Timeout: "1m"})
 		if err != nil {
 			return err

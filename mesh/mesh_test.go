@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"hybrid/clouds"
 	"hybrid/internal/mockcloud"
 	"hybrid/internal/mockclusters"
 
@@ -28,14 +27,11 @@ func (w world) make(t *testing.T) *mockcloud.Record {
 	t.Helper()
 	r, err := mockcloud.Run(w.preview, nil, func(ctx *pulumi.Context) error {
 		args := &Args{Range: mockclusters.PodCIDR, Settings: Settings{Image: "example.org/weave-kube:1", MTU: DefaultSettings().MTU, InitContainer: true}}
-		made, err := mockclusters.New(ctx, w.workers)
+		made, rules, err := mockclusters.Connected(ctx, w.workers)
 		if err != nil {
 			return err
 		}
-		args.Clusters, args.Host = made, made.Named(mockclusters.Host)
-		if args.PeerRules, err = clouds.Connect(args.Clusters); err != nil {
-			return err
-		}
+		args.Clusters, args.Host, args.PeerRules = made, made.Named(mockclusters.Host), rules
 		if w.change != nil {
 			w.change(args)
 		}

@@ -43,6 +43,16 @@ func New(ctx *pulumi.Context, workers map[string]int) (Clusters, error) {
 	return made, nil
 }
 
+// Connected are such clusters, and the rules that let their nodes reach each other.
+func Connected(ctx *pulumi.Context, workers map[string]int) (Clusters, []pulumi.Resource, error) {
+	made, err := New(ctx, workers)
+	if err != nil {
+		return nil, nil, err
+	}
+	rules, err := clouds.Connect(made)
+	return made, rules, err
+}
+
 // Clusters are in the order of their names.
 type Clusters []*clouds.Cluster
 
