@@ -143,15 +143,18 @@ func (s *builder) fixed() map[string]string {
 		all["zone"] = s.args.Zone
 	}
 	if s.args.Cloud == GCE {
-		all["gcp:project"] = config.Get(s.ctx, "gcp:project")
+		all[projectKey] = config.Get(s.ctx, "gcp:project")
 	}
 	return all
 }
 
+// projectKey is Google's project, a setting of the provider for the whole stack.
+const projectKey = "gcp:project"
+
 // renewing are those of the fixed settings that a cluster gets by being replaced, on
 // other machines. The others are in what its machines have been told once, and in the
 // mesh of all clusters.
-var renewing = []string{"cloud", "region", "zone", "networkCidr", "gcp:project"}
+var renewing = []string{"cloud", "region", "zone", "networkCidr"}
 
 // Check compares a cluster's settings with those that it has been made with. It
 // returns what it would lose by them and hasn't been allowed to: one line each, with
@@ -173,6 +176,11 @@ func (f *Former) Check(ctx *pulumi.Context, settings Settings, shared Shared) ([
 		}
 		change := fmt.Sprintf("%s changes from %q to %q", key, before, now[key])
 		switch {
+		case key == projectKey && settings.FederationHost:
+			refused = append(refused, change+", and nothing moves between projects: set it back or, if you want to begin again there, run pulumi destroy before")
+		case key == projectKey:
+			refused = append(refused, change+", and nothing moves between projects: set it back or, if you want that, "+
+				"take the cluster out of hybrid:clusters, run pulumi up, and put it in again together with the other project")
 		case !slices.Contains(renewing, key):
 			refused = append(refused, change+", which a cluster that is there can't: set it back")
 		case key == "networkCidr" && overlaps(before, settings.NetworkCIDR):

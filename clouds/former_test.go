@@ -95,8 +95,13 @@ func TestChangesThatEndACluster(t *testing.T) {
 			}
 		}
 	})
-	if got := refused(t, GCE, "second", func(*ClusterArgs) {}); len(got) != 1 || !strings.Contains(got[0], `gcp:project changes from "first" to "second"`) {
-		t.Errorf("found %v, want that the project can't change", got)
+	for host, way := range map[bool]string{false: "take the cluster out of hybrid:clusters, run pulumi up", true: "run pulumi destroy before"} {
+		got := refused(t, GCE, "second", func(a *ClusterArgs) { a.Replace, a.FederationHost = true, host })
+		if !slices.ContainsFunc(got, func(line string) bool {
+			return strings.HasPrefix(line, `gcp:project changes from "first" to "second"`) && strings.Contains(line, way)
+		}) {
+			t.Errorf("host is %v: found %v, want that the project can't change, and %q", host, got, way)
+		}
 	}
 	if got := refused(t, AWS, "second", func(*ClusterArgs) {}); len(got) > 0 {
 		t.Errorf("AWS: found %v, want that Google's project is nothing to it", got)
@@ -122,7 +127,8 @@ func TestStackThatHasNeverBeen(t *testing.T) {
 	}
 }
 
-// The subnets of an old and a new cluster are there one after the other.
+// The networks of an old and a new cluster are there side by side, or one after the
+// other where the cloud takes no second one.
 func TestReplacedNetworks(t *testing.T) {
 	r := build(t, "london", args(AWS), false, nil)
 	if !r.Find(t, "london-subnet").RegisterRPC.GetDeleteBeforeReplace() {
@@ -132,9 +138,6 @@ func TestReplacedNetworks(t *testing.T) {
 		t.Errorf("london-gateway is replaced when %v changes, want vpcId: it can't be detached while machines are there", got)
 	}
 	r = build(t, "london", args(GCE), false, nil)
-	if !r.Find(t, "london-subnet").RegisterRPC.GetDeleteBeforeReplace() {
-		t.Error("london-subnet: its machines would be replaced side by side")
-	}
 	if got := r.Find(t, "london-2").RegisterRPC.GetReplaceOnChanges(); len(got) != 1 || got[0] != "networkInterfaces[0].subnetwork" {
 		t.Errorf("london-2 is replaced when %v changes, want its subnetwork: a control plane can't do without its address", got)
 	}

@@ -63,11 +63,7 @@ func (g *google) network() (err error) {
 	g.subnet, err = compute.NewSubnetwork(g.ctx, g.named("subnet"), &compute.SubnetworkArgs{
 		Network: g.vpc.ID(), IpCidrRange: pulumi.String(g.args.NetworkCIDR.String()), Region: pulumi.String(g.args.Region),
 		Project: g.project(),
-	}, g.opts(
-		// What is in it goes with it, in the order of what depends on what: the engine would
-		// replace the machines side by side.
-		pulumi.DeleteBeforeReplace(true),
-	)...)
+	}, g.opts()...)
 	return err
 }
 

@@ -28,10 +28,10 @@ func TestReplacements(t *testing.T) {
 	var e edits
 	l.steps(t, []part{
 		{name: "up", run: func(l *lab) { c := l.edited("london", nil, "lab"); l.up(c); l.converged(want, c) }},
-		{name: "networkCidr on GCE", run: replaced(&e, "lab", "america", "networkCidr", "10.31.0.0/24")},
-		{name: "networkCidr on AWS", run: replaced(&e, "lab", "frankfurt", "networkCidr", "10.21.0.0/24")},
-		{name: "zone on AWS", run: replaced(&e, "lab", "frankfurt", "zone", "eu-central-1b")},
-		{name: "gcp:project", run: replaced(&e, "lab-two", "america", "", nil)},
+		{name: "gcp:project", run: otherProject},
+		{name: "networkCidr on GCE", run: replaced(&e, "america", "networkCidr", "10.31.0.0/24")},
+		{name: "networkCidr on AWS", run: replaced(&e, "frankfurt", "networkCidr", "10.21.0.0/24")},
+		{name: "zone on AWS", run: replaced(&e, "frankfurt", "zone", "eu-central-1b")},
 	})
 }
 
@@ -121,13 +121,11 @@ func refusals(l *lab) {
 }
 
 // replaced changes a setting that ends a cluster, which the settings allow, on top of the
-// edits before. Without a key it is Google's project that changes.
-func replaced(e *edits, project, cluster, key string, value any) func(*lab) {
+// edits before.
+func replaced(e *edits, cluster, key string, value any) func(*lab) {
 	return func(l *lab) {
-		if key != "" {
-			*e = e.with(cluster, key, value)
-		}
-		allowed := l.edited("london", e.with(cluster, "replace", true), project)
+		*e = e.with(cluster, key, value)
+		allowed := l.edited("london", e.with(cluster, "replace", true), "lab")
 		if out := l.must("preview", allowed); !strings.Contains(out, fmt.Sprintf("cluster %q ends and another one is made", cluster)) {
 			l.Error("the preview doesn't say that the cluster ends")
 		}
@@ -138,13 +136,21 @@ func replaced(e *edits, project, cluster, key string, value any) func(*lab) {
 				l.Errorf("%s: its machine is another one: %v", node, other)
 			}
 		}
-		l.converged(want, l.edited("london", *e, project))
-		_, resources := l.export()
-		for _, r := range resources {
-			if strings.HasPrefix(r.ID, "projects/") && !strings.HasPrefix(r.ID, "projects/"+project+"/") {
-				l.Errorf("%s is %s, want it in project %s", r.name(), r.ID, project)
-			}
+		l.converged(want, l.edited("london", *e, "lab"))
+	}
+}
+
+// otherProject tries to move a cluster to another project of Google's.
+func otherProject(l *lab) {
+	before := l.ids()
+	for _, verb := range [][]string{{"preview"}, {"up", "--yes", "--skip-preview"}} {
+		out, err := l.pulumi(append(verb, l.edited("london", edits{}.with("america", "replace", true), "lab-two"))...)
+		if err == nil || !strings.Contains(out, "nothing moves between projects") || !strings.Contains(out, "take the cluster out of hybrid:clusters") {
+			l.Errorf("%s: %v; want it refused, with what to do", verb[0], err)
 		}
+	}
+	if now := l.ids(); !maps.Equal(now, before) {
+		l.Errorf("what was refused has changed something: %v, want %v", now, before)
 	}
 }
 
