@@ -36,16 +36,30 @@ func TestView(t *testing.T) {
 	l := adopt(t)
 	l.begin()
 	var page *browser.Page
+	var seen *scraped
+	// What goes wrong in the page is the part's failure.
+	in := func(do func(*lab, *browser.Page)) func(*lab) {
+		return func(l *lab) { page.TB = l.TB; do(l, page) }
+	}
+	outage := func(do func(*lab, *browser.Page, *scraped)) func(*lab) {
+		return in(func(l *lab, page *browser.Page) { do(l, page, seen) })
+	}
 	l.steps(t, []part{
 		{name: "all healthy", run: allHealthy},
-		{name: "the page", run: func(l *lab) { page = viewPage(t, l); wholePage(l, page) }, long: true},
+		{name: "the page", run: func(l *lab) { page = viewPage(t, l, "--shell"); wholePage(l, page) }, long: true},
 		{name: "the first walkthrough's commands", run: walkthrough, long: true},
-		{name: "the first walkthrough's last step, in the page", run: func(l *lab) { walkthroughInThePage(t, l) }, long: true},
+		{name: "the first walkthrough's last step, in the page", run: in(walkthroughInThePage), long: true},
+		{name: "terminals", run: in(terminals), long: true},
+		{name: "others get no shell", run: in(othersGetNoShell), long: true},
+		{name: "a viewer who may only look", run: mayOnlyLook, long: true},
 		{name: "the picture", run: picture, long: true},
 		{name: "the README's lines", run: readmeLines, long: true},
-		{name: "a cluster cut off", run: func(l *lab) { viewCut(l, page) }, long: true},
-		{name: "a replica killed", run: func(l *lab) { viewReplica(l, page) }, long: true},
-		{name: "a node not ready", run: func(l *lab) { viewNode(l, page) }, long: true},
+		{name: "the exporter in the federation's host", run: exporterInTheHost, long: true},
+		{name: "the exporter", run: func(l *lab) { seen = scrape(t, l) }, long: true},
+		{name: "a cluster cut off", run: outage(viewCut), long: true},
+		{name: "a replica killed", run: outage(viewReplica), long: true},
+		{name: "a node not ready", run: outage(viewNode), long: true},
+		{name: "the leader's cluster cut off", run: outage(viewFailover), long: true},
 		{name: "a cluster destroyed", run: viewDestroyed, long: true},
 	})
 	if !long() {
@@ -80,18 +94,19 @@ func (l *lab) status() (*observe.Snapshot, int, time.Duration, error) {
 	return &s, cmd.ProcessState.ExitCode(), took, nil
 }
 
-// shows waits until `hybrid status` shows something.
-func (l *lab) shows(within time.Duration, what string, is func(*observe.Snapshot) bool) {
+// shows waits until `hybrid status` shows something, and returns all that it shows then.
+func (l *lab) shows(within time.Duration, what string, is func(*observe.Snapshot) bool) (s *observe.Snapshot) {
 	l.Helper()
 	start := time.Now()
-	l.eventually(within, func() error {
-		s, _, _, err := l.status()
+	l.eventually(within, func() (err error) {
+		s, _, _, err = l.status()
 		if err == nil && !is(s) {
 			err = fmt.Errorf("status doesn't show %s; its problems: %+v", what, s.Problems)
 		}
 		return err
 	})
 	fmt.Printf("--- status shows %s after %s\n", what, time.Since(start).Round(100*time.Millisecond))
+	return s
 }
 
 func isHealthy(s *observe.Snapshot) bool { return s.Healthy }
@@ -128,10 +143,17 @@ func allHealthy(l *lab) {
 	fmt.Printf("%s", out)
 }
 
-// viewPage starts `hybrid view` and opens its page, until the whole test ends.
-func viewPage(t *testing.T, l *lab, flags ...string) *browser.Page {
+// viewPage starts `hybrid view` and opens its page, until the test t ends.
+func viewPage(t testing.TB, l *lab, flags ...string) *browser.Page {
 	l.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(l.stack.Cache, "bin", "hybrid"), append([]string{"view"}, flags...)...)
+	return browser.Open(t, startServer(t, l, append([]string{"view"}, flags...)...))
+}
+
+// startServer starts a command of hybrid that serves something, until the test t ends, and
+// returns the address that it prints.
+func startServer(t testing.TB, l *lab, args ...string) string {
+	l.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(l.stack.Cache, "bin", "hybrid"), args...)
 	cmd.Dir, cmd.Env = l.stack.Project, l.stack.Env()
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -147,9 +169,9 @@ func viewPage(t *testing.T, l *lab, flags ...string) *browser.Page {
 	})
 	address, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil || !strings.HasPrefix(address, "http://127.0.0.1:") {
-		l.Fatalf("hybrid view prints %q, %v: want an address on the loopback interface", address, err)
+		l.Fatalf("hybrid %s prints %q, %v: want an address on the loopback interface", args[0], address, err)
 	}
-	return browser.Open(t, strings.TrimSpace(address))
+	return strings.TrimSpace(address)
 }
 
 // count is a JavaScript expression.
@@ -206,12 +228,20 @@ func readmeLines(l *lab) {
 }
 
 // viewCut cuts frankfurt off, until the federation has noticed, too.
-func viewCut(l *lab, page *browser.Page) {
+func viewCut(l *lab, page *browser.Page, seen *scraped) {
+	openPane(page, "frankfurt", "default", l.replicaPods("frankfurt")[0], "postgres", "shell")
+	says(page, "$ ")
+	page.Keys("echo here it''s\r")
+	says(page, "here its")
 	network := l.machines("frankfurt")[0].NetworkID
 	if err := l.host.Cut(l.ctx, network); err != nil {
 		l.Fatal(err)
 	}
 	start := time.Now()
+	page.Within(shownLimit, state+` === "✕ cluster frankfurt does not answer any more"`)
+	fmt.Printf("--- the shell in frankfurt has ended after %s\n", time.Since(start).Round(100*time.Millisecond))
+	closePane(page)
+	seen.within(l, start, "ClusterUnreachable", "MeshClusterCutOff", "PostgreSQLReplicasUnreachable")
 	l.shows(shownLimit, "frankfurt's lost links and lagging replicas", func(s *observe.Snapshot) bool {
 		lagging := 0
 		for _, r := range s.PostgreSQL.Replicas {
@@ -231,16 +261,19 @@ func viewCut(l *lab, page *browser.Page) {
 		}
 		return err
 	})
+	start = time.Now()
 	l.shows(shownLimit, "the member lost", hasProblem("federation: member frankfurt is not ready"))
+	seen.within(l, start, "MemberNotReady")
 	page.Within(shownLimit, `document.getElementById("problems").textContent.includes("member frankfurt is not ready")`)
 	if err := l.host.Mend(l.ctx, network); err != nil {
 		l.Fatal(err)
 	}
 	l.shows(settleLimit, "all healthy after the outage", isHealthy)
 	page.Within(shownLimit, pageHealthy)
+	seen.healthy(l)
 }
 
-func viewReplica(l *lab, page *browser.Page) {
+func viewReplica(l *lab, page *browser.Page, seen *scraped) {
 	pods := l.cluster("frankfurt").CoreV1().Pods("default")
 	list, err := pods.List(l.ctx, metav1.ListOptions{LabelSelector: "app=psql-replica"})
 	if err != nil || len(list.Items) == 0 {
@@ -248,7 +281,7 @@ func viewReplica(l *lab, page *browser.Page) {
 	}
 	// It is back in seconds, so who looks only now and then would miss it.
 	page.Text(`(window.missed = false, new MutationObserver(() => { missed ||= document.querySelectorAll("#picture .stream.well").length < 6; }).observe(document.getElementById("picture"), {subtree: true, childList: true, attributes: true}))`)
-	zero := int64(0)
+	zero, start := int64(0), time.Now()
 	if err := pods.Delete(l.ctx, list.Items[0].Name, metav1.DeleteOptions{GracePeriodSeconds: &zero}); err != nil {
 		l.Fatal(err)
 	}
@@ -257,11 +290,13 @@ func viewReplica(l *lab, page *browser.Page) {
 		return gone && !s.Healthy
 	})
 	page.Within(shownLimit, "missed")
+	seen.within(l, start, "PostgreSQLReplicaNotWell")
 	l.shows(settleLimit, "all healthy with another replica", isHealthy)
 	page.Within(shownLimit, pageHealthy)
+	seen.healthy(l)
 }
 
-func viewNode(l *lab, page *browser.Page) {
+func viewNode(l *lab, page *browser.Page, seen *scraped) {
 	const node = "america-2"
 	l.run(node, "sudo systemctl stop kubelet")
 	// Kubernetes waits for a while before it says so.
@@ -271,11 +306,45 @@ func viewNode(l *lab, page *browser.Page) {
 		}
 		return nil
 	})
+	start := time.Now()
 	l.shows(shownLimit, "a node not ready", hasProblem("node "+node+" of america is not ready"))
 	page.Within(shownLimit, count(".node.bad", 1))
+	seen.within(l, start, "NodeNotReady")
 	l.run(node, "sudo systemctl start kubelet")
 	l.shows(settleLimit, "all healthy with the node", isHealthy)
 	page.Within(shownLimit, pageHealthy)
+	seen.healthy(l)
+}
+
+// viewFailover cuts the leader's cluster off, until another one leads, and has the first one
+// lead again afterwards.
+func viewFailover(l *lab, page *browser.Page, seen *scraped) {
+	before := seen.leader()
+	network := l.machines("london")[0].NetworkID
+	if err := l.host.Cut(l.ctx, network); err != nil {
+		l.Fatal(err)
+	}
+	start := time.Now()
+	seen.within(l, start, "ClusterUnreachable", "PostgreSQLLeaderNotWell")
+	l.shows(settleLimit, "another leader", func(s *observe.Snapshot) bool {
+		p := &s.PostgreSQL
+		return p.Leader != nil && p.Leader.Cluster != "london" && p.Error == ""
+	})
+	l.eventually(shownLimit, func() error {
+		if now := seen.leader(); now == before || now == "" {
+			return fmt.Errorf("the exporter shows the leader %q, want another one than %q", now, before)
+		}
+		return nil
+	})
+	if err := l.host.Mend(l.ctx, network); err != nil {
+		l.Fatal(err)
+	}
+	l.shows(settleLimit, "all healthy after the failover", isHealthy)
+	page.Within(shownLimit, pageHealthy)
+	if _, err := l.ask("postgres", "switchover", "--to", "london"); err != nil {
+		l.Fatal(err)
+	}
+	l.shows(settleLimit, "all healthy after the way back", isHealthy)
 }
 
 func viewDestroyed(l *lab) {

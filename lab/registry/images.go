@@ -103,10 +103,10 @@ func images(in Inputs) []Image {
 	shell := Programs{Image: in.VMImage, Names: []string{
 		"/bin/sh", "cat", "cmp", "cp", "curl", "grep", "ip", "ipset", "ln", "mkdir", "mv", "rm", "sed", "sleep",
 	}}
-	// For pods of tests, which look at the network from within.
+	// For pods of tests, which look at the network from within, and draw on terminals.
 	tools := Programs{Image: in.VMImage, Names: []string{
 		"/bin/sh", "awk", "cat", "curl", "date", "dd", "env", "getent", "head", "ip", "nc", "ping",
-		"sha256sum", "sh", "sleep", "socat", "ss", "tr", "wc", "yes",
+		"sha256sum", "sh", "sleep", "socat", "ss", "top", "tr", "vi", "wc", "yes", "/lib/terminfo/x/xterm-256color",
 	}}
 	karmada := Binary{Path: "/bin/karmada", Source: in.Karmada, Links: karmadaPrograms}
 	// PostgreSQL with the time zones that are asked for most, Patroni, and what their
