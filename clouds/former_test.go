@@ -2,6 +2,7 @@ package clouds
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
