@@ -9,10 +9,11 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// How long a node may take to be drained, and to be Ready again with all its pods; and
-// how long its control plane may take to let SSH in, which may be itself.
+// How long a node may take to be drained, of which its pods have five minutes, for a budget
+// that allows none to leave may change meanwhile; and to be Ready again with all its pods;
+// and how long its control plane may take to let SSH in, which may be itself.
 const (
-	drainTime  = 5 * time.Minute
+	emptyTime  = 6 * time.Minute
 	returnTime = 15 * time.Minute
 	bootTime   = 5 * time.Minute
 )
@@ -57,7 +58,7 @@ func (r *Rollout) turn(cluster, node, machineType string) (*turn, []pulumi.Resou
 	if err != nil || control == nil {
 		return &turn{}, nil, err
 	}
-	before, err := r.hook(control, cluster, node, "leave", drainTime)
+	before, err := r.hook(control, cluster, node, "empty", emptyTime)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -92,12 +93,12 @@ func (r *Rollout) hook(control *login, cluster, node, verb string, limit time.Du
 	if err != nil {
 		return nil, err
 	}
-	script := Compose(body, map[string]string{"NODE": node, "VERSION": "", "SECONDS_TO_LEAVE": ""})
+	script := Compose(body, map[string]string{"NODE": node, "VERSION": ""})
 	return r.register(node+"-"+verb, func(a *pulumi.ResourceHookArgs) error {
 		ctx, cancel := context.WithTimeout(r.ctx.Context(), limit+bootTime)
 		defer cancel()
 		if err := control.run(ctx, shell(control.User, "turn", verb, limit), script, nil); err != nil {
-			return fmt.Errorf("%s takes another machine type, and can't %s: %w; when it is Ready: kubectl --context %s uncordon %s",
+			return fmt.Errorf("%s takes another machine type, and did not %s: %w; when that has its reason found, run pulumi up again, or if it has its type and is Ready: kubectl --context %s uncordon %s",
 				node, verb, errors.Join(err, ctx.Err()), cluster, node)
 		}
 		return nil

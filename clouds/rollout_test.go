@@ -65,7 +65,7 @@ func TestTurns(t *testing.T) {
 		_, err := NewCluster(ctx, "paris", a)
 		return err
 	})
-	want := []string{"london-1-leave", "london-1-return", "london-3-leave", "london-3-return", "paris-1-leave", "paris-1-return"}
+	want := []string{"london-1-empty", "london-1-return", "london-3-empty", "london-3-return", "paris-1-empty", "paris-1-return"}
 	if !slices.Equal(hooks, want) {
 		t.Errorf("hooks %v, want %v", hooks, want)
 	}
@@ -188,7 +188,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestTurnScript(t *testing.T) {
-	params := map[string]string{"NODE": "london-2", "VERSION": "", "SECONDS_TO_LEAVE": ""}
+	params := map[string]string{"NODE": "london-2", "VERSION": ""}
 	const pods = `Running=True\nRunning=False\nSucceeded=False\nFailed=False\n`
 	answers := func(m *machine, ready, pods string) {
 		// The lease is renewed each time.
@@ -202,7 +202,7 @@ func TestTurnScript(t *testing.T) {
 	}
 	m := newMachine(t)
 	answers(m, "True", pods)
-	_, stderr, calls, err := m.run("turn", "leave", params)
+	_, stderr, calls, err := m.run("turn", "empty", params)
 	if err != nil || !slices.ContainsFunc(calls, func(c string) bool { return strings.Contains(c, "drain london-2") }) {
 		t.Errorf("found %v, %s: %v", err, stderr, calls)
 	}
@@ -216,7 +216,7 @@ func TestTurnScript(t *testing.T) {
 		t.Errorf("found %v, %s", err, stderr)
 	}
 	// The next node's turn doesn't come while pods are missing.
-	if _, _, _, err = m.run("turn", "leave", params); err != nil {
+	if _, _, _, err = m.run("turn", "empty", params); err != nil {
 		t.Fatal(err)
 	}
 	m.Program("sleep", "")

@@ -255,7 +255,7 @@ func TestMember(t *testing.T) {
 		"Unknown": {kube + "get node london-2", kube + "delete node london-2 --ignore-not-found"},
 		"":        {kube + "get node london-2", kube + "delete node london-2 --ignore-not-found"},
 	} {
-		// A drain that fails must not keep the node.
+		// A pod that doesn't end must not keep the node.
 		m.Program("kubectl", `case $* in *" get "*) printf %s '`+ready+`' ;; *drain*) exit 1 ;; esac`)
 		_, stderr, calls, err := m.run("member", "delete", worker)
 		if err != nil {
@@ -266,6 +266,18 @@ func TestMember(t *testing.T) {
 			t.Errorf("%q: a node that has left may have a certificate", ready)
 		}
 	}
+	// One that may not leave does.
+	m.Program("kubectl", `case $* in
+	*"get node"*) printf True ;;
+	*drain*) echo 'error when evicting pods/"stubborn-0" -n "shop" (will retry after 5s): Cannot evict pod as it would violate the pod'"'s disruption budget."; exit 1 ;;
+	*poddisruptionbudgets*) printf 'never ' ;;
+	esac`)
+	_, stderr, calls, err = m.run("member", "delete", worker)
+	if err == nil || !strings.Contains(stderr, "pod stubborn-0 in namespace shop may not leave, by the PodDisruptionBudget never") {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, calls, kube+"get node london-2", kube+"drain london-2 --ignore-daemonsets --delete-emptydir-data --force --timeout=300s",
+		kube+"-n shop get poddisruptionbudgets", kube+"uncordon london-2")
 }
 
 // A kubelet that the API server can't verify is no member.

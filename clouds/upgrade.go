@@ -15,9 +15,6 @@ import (
 const (
 	controlPlaneTime = 75 * time.Minute
 	workerTime       = 20 * time.Minute
-	// emptyTime is how long pods may take to leave a worker. A budget that allows none
-	// to leave may change meanwhile.
-	emptyTime = 5 * time.Minute
 )
 
 // part is a script of an upgrade.
@@ -79,9 +76,9 @@ func (r *Rollout) parts(cluster string, args *ClusterArgs, u Upgrade) ([]part, e
 		params["IGNORE"] = ignoredErrors(args.Kubeadm.InitConfiguration)
 		return []part{{own, "upgrade", "control-plane", controlPlaneTime, params}}, nil
 	}
-	turn := map[string]string{"NODE": u.Node, "VERSION": u.To, "SECONDS_TO_LEAVE": fmt.Sprintf("%.0f", emptyTime.Seconds())}
+	turn := map[string]string{"NODE": u.Node, "VERSION": u.To}
 	return []part{
-		{control, "turn", "empty", emptyTime + time.Minute, turn},
+		{control, "turn", "empty", emptyTime, turn},
 		{own, "upgrade", "worker", workerTime, params},
 		{control, "turn", "return", returnTime, turn},
 	}, nil

@@ -35,7 +35,7 @@ serves() {
 
 delete() {
 	rm -f "$STATE/nodes/$NODE"
-	drain "$NODE"
+	leave "$NODE"
 	quietly "delete-$NODE" kube delete node "$NODE" --ignore-not-found --timeout=60s
 }
 

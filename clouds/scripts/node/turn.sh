@@ -1,24 +1,19 @@
-# A node's turn to have its machine stopped, or to be upgraded. leave: drains it. empty:
-# drains it or says what doesn't let it. return: waits until it is back and Ready, lets
-# pods in again, and waits for those that the cluster lacks. Runs on the control plane.
+# A node's turn to have its machine stopped, or to be upgraded. empty: drains it or says
+# what doesn't let it. return: waits until it is back and Ready, lets pods in again, and
+# waits for those that the cluster lacks. Runs on the control plane.
 #
 # NODE     name of the node
 # VERSION  of Kubernetes that it has when it is back, or empty
-# SECONDS_TO_LEAVE  that pods have when the node is emptied
 kube() { kubectl --kubeconfig "$ROOT/etc/kubernetes/admin.conf" --request-timeout 20s "$@"; }
 
 main() {
 	case $2 in
-	leave)
-		count_missing
-		drain "$NODE"
-		;;
 	empty)
 		count_missing
-		empty
+		drain "$NODE" || stay "$(tail -n 5 "$STATE/drain-$NODE.log")"
 		;;
 	return) back ;;
-	*) die "expected leave, empty or return, found \"$2\"" ;;
+	*) die "expected empty or return, found \"$2\"" ;;
 	esac
 }
 
@@ -28,25 +23,6 @@ count_missing() {
 	[ ! -e "$STATE/missing-$NODE" ] || return 0
 	count=$(missing) || count=0
 	printf '%s\n' "$count" | put "$STATE/missing-$NODE"
-}
-
-# empty drains the node with respect for what keeps pods where they are.
-empty() {
-	log=$STATE/drain-$NODE.log
-	kube drain "$NODE" --ignore-daemonsets --delete-emptydir-data --timeout="${SECONDS_TO_LEAVE}s" >"$log" 2>&1 && return
-	kept=$(kept) || kept=
-	kube uncordon "$NODE" >/dev/null 2>&1 || say "node $NODE lets no pods in: kubectl uncordon $NODE"
-	rm -f "$STATE/missing-$NODE"
-	die "node $NODE was not drained within $SECONDS_TO_LEAVE seconds, and is in use again: ${kept:-$(tail -n 5 "$log")}"
-}
-
-# kept says which pods a budget keeps on the node. kubectl doesn't name the budget.
-kept() {
-	sed -n 's/.*evicting pods\/"\([^"]*\)" -n "\([^"]*\)".*disruption budget.*/\2 \1/p' "$log" | sort -u |
-		while read -r namespace pod; do
-			budgets=$(kube -n "$namespace" get poddisruptionbudgets -o 'jsonpath={range .items[?(@.status.disruptionsAllowed==0)]}{.metadata.name}{" "}{end}')
-			echo "pod $pod in namespace $namespace may not leave, by the PodDisruptionBudget ${budgets% }: have it allow a disruption, or delete it;"
-		done
 }
 
 back() {

@@ -28,7 +28,7 @@ create() {
 delete() {
 	# A pod that ends gives its address back: the peer must still be able to
 	# take it.
-	drain "$NODE"
+	leave "$NODE"
 	# When the node is not there, or dead, its neighbors reclaim the addresses
 	# as soon as the node is deleted.
 	peer=$(pod 2>/dev/null) || return 0
