@@ -6,8 +6,8 @@ import _ "embed"
 // checks that these satisfy are those of the CIS Kubernetes Benchmark 1.12,
 // https://www.cisecurity.org/benchmark/kubernetes, sections 1.2 to 1.4.
 const (
-	// hardeningFolder holds the audit policy, and the key that Secrets are encrypted
-	// with. init.sh writes it before the API server first starts.
+	// hardeningFolder holds the policies of audit and admission, and the key that Secrets
+	// are encrypted with. init.sh writes it before the API server first starts.
 	hardeningFolder = "/etc/kubernetes/hardening"
 	// auditFolder holds who did what.
 	auditFolder = "/var/log/kubernetes/audit"
@@ -17,6 +17,11 @@ const (
 //
 //go:embed files/audit-policy.yaml
 var auditPolicy string
+
+// admission says which pods are let in.
+//
+//go:embed files/admission.yaml
+var admission string
 
 // approver signs kubelets' requests for serving certificates: a script that a timer
 // of the control plane runs.
@@ -49,6 +54,8 @@ func apiServer(names []any) document {
 			argument("audit-log-maxage", "30"),
 			argument("audit-log-maxbackup", "10"),
 			argument("audit-log-maxsize", "100"),
+			// 5.2.1: not every namespace takes any pod.
+			argument("admission-control-config-file", hardeningFolder+"/admission.yaml"),
 			// 1.2.5: the kubelet that the API server talks to is the node's.
 			argument("kubelet-certificate-authority", "/etc/kubernetes/pki/ca.crt"),
 			// 1.2.27: a token that has leaked is of use for an hour, not a year.

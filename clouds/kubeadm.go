@@ -173,6 +173,7 @@ func initParams(cluster string, args *ClusterArgs, node, private, public string)
 		"NETWORKS":     fmt.Sprintf("%s %s", args.PodCIDR, args.ServiceCIDR),
 		"VERSION":      args.version(),
 		"AUDIT_POLICY": auditPolicy,
+		"ADMISSION":    admission,
 		"APPROVER":     timed(approver),
 		"RENEWER":      timed(renewer),
 	}, nil

@@ -6,7 +6,10 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"hybrid/lab/registry"
 )
 
 // benchmark are the checks of the CIS Kubernetes Benchmark 1.12 that kubeadm's own
@@ -49,8 +52,31 @@ func hardened(l *lab) {
 			}
 		}
 		encryptedSecret(l, cluster)
+		baseline(l, cluster)
 	}
 	audited(l, "london")
+}
+
+// baseline tries to run a pod that is root on its node, in a namespace of others and in one
+// of the program's. Nothing is made.
+func baseline(l *lab, cluster string) {
+	l.Helper()
+	privileged := true
+	try := func(namespace string) error {
+		_, err := l.cluster(cluster).CoreV1().Pods(namespace).Create(l.ctx, &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: "root"},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{
+				Name: "root", Image: registry.Tools, SecurityContext: &corev1.SecurityContext{Privileged: &privileged},
+			}}},
+		}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		return err
+	}
+	if err := try("kube-public"); err == nil || !strings.Contains(err.Error(), `violates PodSecurity "baseline:latest": privileged`) {
+		l.Errorf("%s: a privileged pod: %v; want it refused", cluster, err)
+	}
+	if err := try("kube-system"); err != nil {
+		l.Errorf("%s: a privileged pod of the program's own namespace is refused: %v", cluster, err)
+	}
 }
 
 // encryptedSecret reads what etcd has stored, past the API server: nothing plain of a

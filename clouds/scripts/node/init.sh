@@ -9,6 +9,7 @@
 # SETTINGS      what of the documents counts for a running cluster too
 # NETWORKS      the ranges of pods and services, which can't change in a running cluster
 # AUDIT_POLICY  what the API server writes down
+# ADMISSION     which pods it lets in
 # APPROVER      the script that approves kubelets' serving certificates
 # RENEWER       the script that renews kubeadm's certificates
 main() {
@@ -30,6 +31,7 @@ main() {
 arrange() {
 	folder=$ROOT/etc/kubernetes/hardening
 	printf '%s\n' "$AUDIT_POLICY" | put "$folder/audit-policy.yaml"
+	printf '%s\n' "$ADMISSION" | put "$folder/admission.yaml"
 	# The key is born here and stays here. Without it the Secrets are lost, so one that
 	# is there is never replaced.
 	[ -s "$folder/encryption.yaml" ] || (
