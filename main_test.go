@@ -247,7 +247,7 @@ func TestOutputs(t *testing.T) {
 			}
 			return nil
 		})
-		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"adminCidrs", "clusters", "kubeconfig", "mesh", "next", "postgres", "sshPrivateKeys", "zone"}) {
+		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, []string{"adminCidrs", "certificatesEnd", "clusters", "kubeconfig", "mesh", "next", "postgres", "sshPrivateKeys", "zone"}) {
 			t.Errorf("outputs %v", got)
 		}
 		database := all["postgres"].(pulumi.Map)

@@ -9,6 +9,7 @@ import (
 
 	"hybrid/clouds"
 	"hybrid/federation"
+	"hybrid/internal/identity"
 	"hybrid/workloads"
 	"hybrid/workloads/topology"
 
@@ -40,6 +41,11 @@ func (s *system) outputs() pulumi.Map {
 		},
 		"next": pulumi.String(next(s.settings)),
 	}
+	ends := pulumi.StringArray{s.federation.CertificatesEnd}
+	if s.database != nil {
+		ends = append(ends, s.database.CertificatesEnd)
+	}
+	all["certificatesEnd"] = identity.First(ends)
 	if s.zone != nil {
 		all["zone"] = pulumi.Map{"domain": pulumi.String(s.zone.Domain), "nameServers": s.zone.NameServers}
 	}

@@ -185,6 +185,10 @@ func replacing(t *testing.T) func(token, property string) bool {
 		}
 	}
 	return func(token, property string) bool {
+		// A certificate is renewed by another one, and its key stays: that is no end of it.
+		if token == "tls:index/locallySignedCert:LocallySignedCert" && property == "validityPeriodHours" {
+			return false
+		}
 		if strings.HasPrefix(token, "kubernetes:") {
 			return slices.Contains([]string{"metadata.name", "metadata.namespace", "roleRef.name", "roleRef.kind", "spec.clusterIP", "spec.volumeClaimTemplates", "spec.serviceName", "type"}, property) ||
 				property == "spec.selector" && strings.HasPrefix(token, "kubernetes:apps/")

@@ -184,8 +184,9 @@ func (b *bootstrap) age() (*tls.SelfSignedCert, error) {
 		Subject:             tls.SelfSignedCertSubjectArgs{CommonName: pulumi.String("age of admin.conf")},
 		AllowedUses:         pulumi.StringArray{},
 		ValidityPeriodHours: pulumi.Int(life),
-		// After the control plane's own renewal, by a third.
-		EarlyRenewalHours: pulumi.Int(min(life/3, 30*24) * 2 / 3),
+		// After the control plane's own renewal, and soon after it: hybrid status asks for
+		// an update then.
+		EarlyRenewalHours: pulumi.Int(min(life/3, 30*24) * 29 / 30),
 	}, pulumi.Parent(b.parent))
 }
 

@@ -169,7 +169,7 @@ func TestInterruptedRenewal(t *testing.T) {
 // admin.conf is read again before its certificate ends, and after the control plane has
 // renewed it.
 func TestAdminConfAges(t *testing.T) {
-	for period, want := range map[string][2]float64{"": {8760, 480}, "48h0m0s": {48, 10}, "1h0m0s": {1, 0}} {
+	for period, want := range map[string][2]float64{"": {8760, 696}, "48h0m0s": {48, 15}, "1h0m0s": {1, 0}} {
 		a := args(AWS)
 		if period != "" {
 			a.Kubeadm.ClusterConfiguration = document{"certificateValidityPeriod": period}

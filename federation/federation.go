@@ -74,6 +74,8 @@ type Federation struct {
 	// Identity is replaced when the federation is created again: objects in it are
 	// DeletedWith it.
 	Identity pulumi.CustomResource
+	// CertificatesEnd is when the first of its certificates ends, RFC 3339.
+	CertificatesEnd pulumi.StringOutput
 }
 
 // New makes the federation.

@@ -68,6 +68,7 @@ func (b *builder) newPKI() (p *pki, err error) {
 			return nil, err
 		}
 	}
+	b.CertificatesEnd = issuer.End()
 	// API servers take no other key for tokens everywhere.
 	p.accounts, err = tls.NewPrivateKey(b.ctx, b.named("accounts-key"), &tls.PrivateKeyArgs{
 		Algorithm: pulumi.String("RSA"), RsaBits: pulumi.Int(2048),

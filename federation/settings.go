@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hybrid/internal/identity"
 	"hybrid/internal/settings"
 )
 
@@ -34,9 +35,8 @@ const year = 365 * 24
 func DefaultSettings() Settings {
 	return Settings{
 		Replicas:         1,
-		CertificateHours: year,
-		// 30 days: who runs pulumi up once a month never sees a certificate end.
-		RenewHours: 30 * 24,
+		CertificateHours: identity.CertificateHours,
+		RenewHours:       identity.RenewHours,
 		// Spares a member whose API only restarts.
 		GraceSeconds: 10,
 		EtcdArgs:     []string{},

@@ -37,6 +37,7 @@ func (b *builder) certificates() error {
 			return err
 		}
 	}
+	b.CertificatesEnd = issuer.End()
 	return nil
 }
 

@@ -14,12 +14,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Defaults of PostgresArgs.
-const (
-	defaultStorageSize = "10Gi"
-	// A year, and a month before its end.
-	defaultCertificateHours, defaultRenewHours = 365 * 24, 30 * 24
-)
+// defaultStorageSize is that of PostgresArgs.
+const defaultStorageSize = "10Gi"
 
 // PostgresArgs says what PostgreSQL is to be. The settings have been validated
 // before.
@@ -63,7 +59,7 @@ func (a *PostgresArgs) defaults() {
 		a.StorageSize = defaultStorageSize
 	}
 	if a.CertificateHours == 0 {
-		a.CertificateHours, a.RenewHours = defaultCertificateHours, defaultRenewHours
+		a.CertificateHours, a.RenewHours = identity.CertificateHours, identity.RenewHours
 	}
 }
 
@@ -75,6 +71,8 @@ type Postgres struct {
 	Password pulumi.StringOutput
 	// Authority is the certificate, PEM, of who signs the servers'.
 	Authority pulumi.StringOutput
+	// CertificatesEnd is when the first of its certificates ends, RFC 3339.
+	CertificatesEnd pulumi.StringOutput
 	// Up exists when the leader accepts writes and all replicas follow it.
 	Up pulumi.Resource
 }

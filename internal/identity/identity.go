@@ -3,6 +3,9 @@
 package identity
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi-tls/sdk/v5/go/tls"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -34,6 +37,11 @@ const (
 // signed, go on.
 const authorityHours = 10 * 365 * 24
 
+// CertificateHours is how long certificates are valid by default: two years. RenewHours is
+// how long before their end an update renews them: 14 months, so that a stack works for at
+// least as long after the last one.
+const CertificateHours, RenewHours = 2 * 365 * 24, 426 * 24
+
 // Issuer makes authorities and certificates as children of one component.
 type Issuer struct {
 	Ctx    *pulumi.Context
@@ -48,6 +56,8 @@ type Issuer struct {
 	// KeyIdentifiers has each certificate tell its key and its authority's, which Python
 	// wants to see.
 	KeyIdentifiers bool
+
+	ends pulumi.StringArray
 }
 
 // Certificate is a certificate with its key, both PEM. The key is secret.
@@ -103,6 +113,7 @@ func (i *Issuer) Authority(name, commonName string) (Certificate, error) {
 	if err != nil {
 		return Certificate{}, err
 	}
+	i.ends = append(i.ends, cert.ValidityEndTime)
 	return Certificate{cert.CertPem, key}, nil
 }
 
@@ -142,5 +153,26 @@ func (i *Issuer) Certificate(authority Certificate, r Request) (Certificate, err
 	if err != nil {
 		return Certificate{}, err
 	}
+	i.ends = append(i.ends, cert.ValidityEndTime)
 	return Certificate{cert.CertPem, key}, nil
+}
+
+// End is when the first of all that the issuer has made so far ends, RFC 3339.
+func (i *Issuer) End() pulumi.StringOutput { return First(i.ends) }
+
+// First is the earliest of some times, all RFC 3339.
+func First(times pulumi.StringArray) pulumi.StringOutput {
+	return times.ToStringArrayOutput().ApplyT(func(all []string) (string, error) {
+		var first time.Time
+		for _, text := range all {
+			t, err := time.Parse(time.RFC3339, text)
+			if err != nil {
+				return "", fmt.Errorf("expected when a certificate ends, found %q: %w", text, err)
+			}
+			if first.IsZero() || t.Before(first) {
+				first = t
+			}
+		}
+		return first.UTC().Format(time.RFC3339), nil
+	}).(pulumi.StringOutput)
 }

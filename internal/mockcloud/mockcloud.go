@@ -107,6 +107,7 @@ func (r *Record) NewResource(a pulumi.MockResourceArgs) (string, resource.Proper
 		out["privateKeyPem"] = resource.MakeSecret(resource.NewProperty(PrivatePEM + a.Name))
 	case "tls:index/selfSignedCert:SelfSignedCert", "tls:index/locallySignedCert:LocallySignedCert":
 		set("certPem", "CERTIFICATE "+a.Name)
+		set("validityEndTime", "2030-01-01T12:00:00+02:00")
 	case "tls:index/certRequest:CertRequest":
 		set("certRequestPem", "REQUEST "+a.Name)
 	case "digitalocean:index/tag:Tag":

@@ -31,6 +31,7 @@ func diagnose(now time.Time, stack *Stack, servers map[string]string, f *facts) 
 	p.database = p.gather()
 	// In the order in which problems are to be read: causes first.
 	p.clusters()
+	p.certificates()
 	p.mesh()
 	p.federation()
 	p.postgres()

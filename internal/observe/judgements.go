@@ -42,6 +42,8 @@ var (
 	clusterUnreachable   = judgement(Critical, "cluster", "ClusterUnreachable", "the API of cluster $cluster does not answer")
 	clusterDenied        = judgement(Warning, "cluster", "ClusterDenied", "cluster $cluster refuses to list its nodes or pods")
 
+	certificatesEnd = judgement(Warning, "cluster", "CertificatesEnd", "certificates of $object end within a month")
+
 	nodeNotReady = judgement(Critical, "node", "NodeNotReady", "node $object of $cluster is not ready")
 
 	meshCutOff              = judgement(Critical, "mesh", "MeshClusterCutOff", "the links from $cluster to other clusters are down or not confirmed: it does not answer")

@@ -28,6 +28,9 @@ type Stack struct {
 	Domain     string     // of the zone; empty if there is none
 	Servers    []string   // the zone's name servers
 	Kubeconfig *clientcmdapi.Config
+	// CertificatesEnd is when the first of those ends that `pulumi up` renews; zero if that
+	// isn't known.
+	CertificatesEnd time.Time
 	// File is the kubeconfig file, if that is all there is.
 	File string
 }
@@ -57,7 +60,8 @@ type outputs struct {
 		Domain      string
 		NameServers []string
 	}
-	Kubeconfig string
+	Kubeconfig      string
+	CertificatesEnd time.Time // zero in stacks of before
 }
 
 // FromPulumi asks Pulumi for the outputs of a stack of the project in the working
@@ -112,7 +116,7 @@ func parseOutputs(name string, text []byte) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the stack's output kubeconfig: %w", err)
 	}
-	s := &Stack{Name: name, Domain: o.Zone.Domain, Servers: o.Zone.NameServers, Kubeconfig: kubeconfig}
+	s := &Stack{Name: name, Domain: o.Zone.Domain, Servers: o.Zone.NameServers, Kubeconfig: kubeconfig, CertificatesEnd: o.CertificatesEnd}
 	for _, cluster := range slices.Sorted(maps.Keys(o.Clusters)) {
 		c := o.Clusters[cluster]
 		e := Expected{Name: cluster, Cloud: c.Cloud, Region: c.Region, FederationHost: c.FederationHost}
