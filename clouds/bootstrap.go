@@ -16,11 +16,14 @@ import (
 var scripts embed.FS
 
 // scriptBody is a script without what begins every one. Those that install packages
-// share how.
+// share how, and those that make nodes what these do again and again.
 func scriptBody(name string) (string, error) {
 	files := []string{name}
-	if name == "prepare" || name == "upgrade" {
+	switch name {
+	case "prepare", "upgrade":
 		files = []string{"packages", name}
+	case "init", "join":
+		files = []string{"timers", name}
 	}
 	var text strings.Builder
 	for _, f := range files {
@@ -217,6 +220,7 @@ func (b *bootstrap) join(control *host, init *remote.Command, worker *host) erro
 			"CA_HASH":   joinPart(parsed, func(j joinCommand) string { return j.caHash }),
 			"TOKEN_URN": token.URN().ToStringOutput(),
 			"KUBELET":   pulumi.String(strings.TrimSpace(kubelet)),
+			"REPORTER":  pulumi.String(timed(reporter)),
 		},
 	})
 	if err != nil {

@@ -35,6 +35,12 @@ var approver string
 //go:embed scripts/node/renew-certificates.sh
 var renewer string
 
+// reporter tells the cluster that a machine waits for a reboot: a script that a timer of
+// each node runs.
+//
+//go:embed scripts/node/report-reboots.sh
+var reporter string
+
 // timed is a script as a timer runs it: a program, which begins as every step does.
 func timed(script string) string { return "#!/bin/sh\n" + Library + script }
 

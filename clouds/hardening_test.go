@@ -184,3 +184,36 @@ func TestAdminConfAges(t *testing.T) {
 		}
 	}
 }
+
+// A node says once that it waits for a reboot, and once that it doesn't any more.
+func TestReportReboots(t *testing.T) {
+	m := newMachine(t)
+	m.File("var/lib/hybrid/node", "london-2\n")
+	const annotate = "kubectl annotate node london-2 "
+	for _, c := range []struct {
+		name    string
+		prepare func()
+		calls   []string
+	}{
+		{"nothing to report", func() {}, nil},
+		{"a new kernel", func() {
+			m.File("var/run/reboot-required", "*** System restart required ***\n")
+			m.File("var/run/reboot-required.pkgs", "linux-image-6.8.0-50-generic\nlinux-base\nlinux-base\n")
+		}, []string{annotate + "--overwrite hybrid/reboot-required=linux-base linux-image-6.8.0-50-generic"}},
+		{"still", func() {}, nil},
+		{"the API is away", func() {
+			m.File("var/run/reboot-required.pkgs", "libc6\n")
+			m.Program("kubectl", "exit 1")
+		}, []string{annotate + "--overwrite hybrid/reboot-required=libc6"}},
+		{"it is back", func() { m.Program("kubectl", "") }, []string{annotate + "--overwrite hybrid/reboot-required=libc6"}},
+		{"rebooted", func() { os.RemoveAll(m.Dir + "/var/run") }, []string{annotate + "hybrid/reboot-required-"}},
+		{"without packages", func() { m.File("var/run/reboot-required", "") }, []string{annotate + "--overwrite hybrid/reboot-required=unknown"}},
+	} {
+		c.prepare()
+		_, stderr, calls, err := byTimer(m, reporter)
+		if (err != nil) != (c.name == "the API is away") {
+			t.Errorf("%s: %v: %s", c.name, err, stderr)
+		}
+		called(t, calls, c.calls...)
+	}
+}

@@ -12,7 +12,8 @@ import (
 // arranged are the calls with which init begins.
 var arranged = []string{"id etcd", "chown etcd:etcd /var/lib/etcd",
 	"systemctl daemon-reload", "systemctl enable --now --quiet hybrid-approve-kubelets.timer",
-	"systemctl daemon-reload", "systemctl enable --now --quiet hybrid-renew-certificates.timer"}
+	"systemctl daemon-reload", "systemctl enable --now --quiet hybrid-renew-certificates.timer",
+	"systemctl daemon-reload", "systemctl enable --now --quiet hybrid-report-reboots.timer"}
 
 // initialized calls init's script with the parameters of a cluster.
 func initialized(t *testing.T, m *machine, change func(*ClusterArgs)) (stderr string, calls []string, err error) {

@@ -176,6 +176,8 @@ func initParams(cluster string, args *ClusterArgs, node, private, public string)
 		"ADMISSION":    admission,
 		"APPROVER":     timed(approver),
 		"RENEWER":      timed(renewer),
+		"NODE":         node,
+		"REPORTER":     timed(reporter),
 	}, nil
 }
 

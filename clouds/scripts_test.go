@@ -53,7 +53,7 @@ func TestScriptsAreShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		if name := f.Name(); name != "lib.sh" && name != "packages.sh" {
+		if name := f.Name(); name != "lib.sh" && name != "packages.sh" && name != "timers.sh" {
 			scripttest.Check(t, f.Name(), composed(t, strings.TrimSuffix(f.Name(), ".sh"), map[string]string{"X": "it's\n$(two) lines"}))
 		}
 	}
@@ -147,7 +147,7 @@ func authority(t *testing.T) (certificate, hash string) {
 
 func TestJoin(t *testing.T) {
 	cert, hash := authority(t)
-	params := map[string]string{"NODE": "london-2", "CONFIG": token, "CA_HASH": hash, "TOKEN_URN": "urn:token", "KUBELET": "kind: KubeletConfiguration"}
+	params := map[string]string{"NODE": "london-2", "CONFIG": token, "CA_HASH": hash, "TOKEN_URN": "urn:token", "KUBELET": "kind: KubeletConfiguration", "REPORTER": timed(reporter)}
 	joined := func(m *machine) {
 		m.File("var/lib/hybrid/kubelet", params["KUBELET"]+"\n")
 		m.File("etc/kubernetes/kubelet.conf", "x")
@@ -196,7 +196,7 @@ func TestJoin(t *testing.T) {
 			if (err != nil) != (c.message != "") || !strings.Contains(stderr, c.message) {
 				t.Errorf("found %v, %s; want %q", err, stderr, c.message)
 			}
-			called(t, calls, c.calls...)
+			called(t, calls, append([]string{"systemctl daemon-reload", "systemctl enable --now --quiet hybrid-report-reboots.timer"}, c.calls...)...)
 			if left, _ := filepath.Glob(m.Dir + "/run/*"); len(left) > 0 {
 				t.Errorf("the token is left in %v", left)
 			}

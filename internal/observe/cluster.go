@@ -108,9 +108,13 @@ func plain(err error) error {
 	return err
 }
 
+// rebootAnnotation is what nodes say of themselves, see the program's
+// clouds/scripts/node/report-reboots.sh.
+const rebootAnnotation = "hybrid/reboot-required"
+
 // node is what is of interest of a node.
 func node(n *corev1.Node) Node {
-	found := Node{Name: n.Name, Reason: "it has never said that it is ready"}
+	found := Node{Name: n.Name, Reason: "it has never said that it is ready", Reboot: n.Annotations[rebootAnnotation]}
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady {
 			found.Ready = c.Status == corev1.ConditionTrue

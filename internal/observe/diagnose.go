@@ -106,6 +106,9 @@ func (p *diagnosis) nodes(e Expected, f clusterFacts) []Node {
 			n.Reason = "not to be seen"
 		case !n.Ready:
 			p.problem(nodeNotReady, e.Name, n.Name, "node "+n.Name+" of "+e.Name+" is not ready: "+n.Reason, p.kubectl(e.Name, "describe", "node", n.Name))
+		case n.Reboot != "":
+			p.problem(rebootPending, e.Name, n.Name, "node "+n.Name+" of "+e.Name+" waits for a reboot, because of "+n.Reboot,
+				p.kubectl(e.Name, "drain", n.Name, "--ignore-daemonsets", "--delete-emptydir-data"))
 		}
 	}
 	return all

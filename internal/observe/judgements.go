@@ -44,7 +44,8 @@ var (
 
 	certificatesEnd = judgement(Warning, "cluster", "CertificatesEnd", "certificates of $object end within a month")
 
-	nodeNotReady = judgement(Critical, "node", "NodeNotReady", "node $object of $cluster is not ready")
+	nodeNotReady  = judgement(Critical, "node", "NodeNotReady", "node $object of $cluster is not ready")
+	rebootPending = judgement(Warning, "node", "RebootPending", "node $object of $cluster waits for a reboot")
 
 	meshCutOff              = judgement(Critical, "mesh", "MeshClusterCutOff", "the links from $cluster to other clusters are down or not confirmed: it does not answer")
 	meshAlone               = judgement(Critical, "mesh", "MeshClusterAlone", "all links from $cluster to other clusters are down")

@@ -67,6 +67,8 @@ type Node struct {
 	// Ready is Kubernetes' word; false also if the cluster doesn't answer.
 	Ready  bool   `json:"ready"`
 	Reason string `json:"reason,omitempty"` // why it isn't
+	// Reboot has the packages for which its machine waits for a reboot; empty if it doesn't.
+	Reboot string `json:"reboot,omitempty"`
 	Pods   []Pod  `json:"pods,omitempty"`
 }
 

@@ -44,6 +44,7 @@ func TestClusters(t *testing.T) {
 		{name: "no secret in the clear", run: noSecrets},
 		{name: "firewalls are enforced", run: firewalls},
 		{name: "hardened as the benchmark asks", run: hardened},
+		{name: "pending reboots are reported", run: func(l *lab) { rebootsReported(l, "frankfurt", "frankfurt-2") }},
 		{name: "drift is shown and repaired", run: drift},
 		{name: "changed settings of kubeadm reach running clusters", run: reconfigured, long: true},
 		{name: "what ends a cluster is refused", run: refusals},

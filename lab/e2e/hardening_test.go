@@ -79,6 +79,22 @@ func baseline(l *lab, cluster string) {
 	}
 }
 
+// rebootsReported has a machine wait for a reboot, as Ubuntu's packages do, and not any more.
+func rebootsReported(l *lab, cluster, node string) {
+	says := func(command string) string {
+		l.run(node, "sudo sh -c '"+command+"; systemctl start hybrid-report-reboots'")
+		out, _ := l.ask("status")
+		return out
+	}
+	const want = "waits for a reboot, because of linux-base linux-image-6.8.0-50-generic"
+	if out := says(`cd /var/run; : >reboot-required; printf "%s\n" linux-image-6.8.0-50-generic linux-base >reboot-required.pkgs`); !strings.Contains(out, "node "+node+" of "+cluster+" "+want) {
+		l.Errorf("hybrid status doesn't say that %s waits for a reboot:\n%s", node, out)
+	}
+	if out := says("rm /var/run/reboot-required*"); strings.Contains(out, "waits for a reboot") {
+		l.Errorf("hybrid status says still that %s waits for a reboot:\n%s", node, out)
+	}
+}
+
 // encryptedSecret reads what etcd has stored, past the API server: nothing plain of a
 // Secret. What is no Secret can be read there, or this would prove nothing. The way
 // there is an exec, for which the API server verifies the kubelet's certificate.

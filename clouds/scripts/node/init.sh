@@ -12,6 +12,7 @@
 # ADMISSION     which pods it lets in
 # APPROVER      the script that approves kubelets' serving certificates
 # RENEWER       the script that renews kubeadm's certificates
+# NODE, REPORTER  see timers.sh
 main() {
 	exclusively
 	arrange
@@ -59,32 +60,7 @@ arrange() {
 	# before one ends.
 	printf '%s\n' "$APPROVER" | regularly approve-kubelets 1min "Approve kubelets' serving certificates"
 	printf '%s\n' "$RENEWER" | regularly renew-certificates 10min "Renew kubeadm's certificates"
-}
-
-# regularly NAME EVERY WHAT: a timer runs a script, which is read from standard input.
-regularly() {
-	put "$ROOT/usr/local/sbin/hybrid-$1"
-	chmod 0755 "$ROOT/usr/local/sbin/hybrid-$1"
-	units=$ROOT/etc/systemd/system
-	put "$units/hybrid-$1.service" <<-EOT
-		[Unit]
-		Description=$3
-		ConditionPathExists=/etc/kubernetes/admin.conf
-		[Service]
-		Type=oneshot
-		ExecStart=/usr/local/sbin/hybrid-$1
-	EOT
-	put "$units/hybrid-$1.timer" <<-EOT
-		[Unit]
-		Description=$3
-		[Timer]
-		OnActiveSec=$2
-		OnUnitInactiveSec=$2
-		[Install]
-		WantedBy=timers.target
-	EOT
-	systemctl daemon-reload
-	systemctl enable --now --quiet "hybrid-$1.timer"
+	report_reboots
 }
 
 initialize() {

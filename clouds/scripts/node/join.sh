@@ -5,10 +5,12 @@
 # CA_HASH    sha256:<hash of the public key> of the cluster's authority
 # TOKEN_URN  Pulumi's name of the token
 # KUBELET    what kubelets of the cluster are told
+# REPORTER   see timers.sh
 kubernetes=$ROOT/etc/kubernetes
 
 main() {
 	exclusively
+	report_reboots
 	if joined; then
 		# kubelet creates the node object when it starts, and only then.
 		kubectl --kubeconfig "$ROOT/etc/kubernetes/kubelet.conf" --request-timeout 10s get node "$NODE" >/dev/null 2>&1 ||
