@@ -38,7 +38,10 @@ func (l *login) run(ctx context.Context, command, script string, tell func(line 
 			return err
 		case <-time.After(time.Second):
 		}
-		client, err = l.dial(ctx)
+		// That time is up says less than why the try before has failed.
+		if c, again := l.dial(ctx); again == nil || ctx.Err() == nil {
+			client, err = c, again
+		}
 	}
 	defer context.AfterFunc(ctx, func() { client.Close() })()
 	defer client.Close()
