@@ -276,7 +276,7 @@ func TestMember(t *testing.T) {
 	if err == nil || !strings.Contains(stderr, "pod stubborn-0 in namespace shop may not leave, by the PodDisruptionBudget never") {
 		t.Errorf("found %v, %s", err, stderr)
 	}
-	called(t, calls, kube+"get node london-2", kube+"drain london-2 --ignore-daemonsets --delete-emptydir-data --force --timeout=300s",
+	called(t, calls, kube+"get node london-2", kube+"drain london-2 --ignore-daemonsets --delete-emptydir-data --force --timeout=120s",
 		kube+"-n shop get poddisruptionbudgets", kube+"uncordon london-2")
 }
 

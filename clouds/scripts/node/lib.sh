@@ -69,8 +69,10 @@ kept() {
 		done
 }
 
-# leave NODE: drains one that goes for good. What can't be moved goes with it.
+# leave NODE: drains one that goes for good. What can't be moved goes with it: the machine
+# may be gone already, before the cluster knows.
 leave() {
+	SECONDS_TO_LEAVE=120
 	drain "$1" --force || say "node $1 was not drained within $SECONDS_TO_LEAVE seconds, taking it out all the same: $(tail -n 3 "$STATE/drain-$1.log")"
 }
 

@@ -175,8 +175,8 @@ func TestLifecycle(t *testing.T) {
 		_, err := l.Docker.ContainerCreate(ctx, &container.Config{Image: "hybrid-lab-vm:current", Labels: map[string]string{docker.Label: docker.LabelValue}}, nil, nil, nil, "hybrid-lab-half")
 		l.must(err)
 		l.must(l.Purge(ctx, true))
-		if left := l.left(); len(left) != 3 {
-			t.Errorf("keeping the servers: got %q, want the registry, the name server and their network", left)
+		if left := l.left(); len(left) != 4 {
+			t.Errorf("keeping the servers: got %q, want the registry, the name server, the object storage and their network", left)
 		}
 		l.must(l.Purge(ctx, false))
 		l.wantNothingLeft("the purge")
