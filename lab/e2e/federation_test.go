@@ -34,7 +34,7 @@ func TestFederation(t *testing.T) {
 }
 
 func federationUp(l *lab) {
-	l.begin()
+	l.up()
 	// Not eventually: pulumi up has waited for it.
 	if err := l.membersReady("london", "frankfurt", "america"); err != nil {
 		l.Error(err)

@@ -35,13 +35,12 @@ type lab struct {
 	host  *vm.Host
 	// known is what the stack says of its nodes; see access.
 	known *access
-	// adopted says that the test before has left its stack, and leaves that this one leaves
-	// it to the next.
-	adopted, leaves bool
+	// leaves says that the next test may go on from here.
+	leaves bool
 }
 
-// shared says that the test before has left a stack as Pulumi.dev.yaml describes it: a
-// test that has no need of an empty lab goes on from there.
+// shared says that the test before has left a stack that its `pulumi up` makes as
+// Pulumi.dev.yaml describes it: a test that has no need of an empty lab goes on from there.
 var shared bool
 
 func TestMain(m *testing.M) {
@@ -80,7 +79,7 @@ func adopt(t testing.TB) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{TB: t, ctx: t.Context(), stack: s, adopted: shared}
+	l := &lab{TB: t, ctx: t.Context(), stack: s}
 	if !shared {
 		l.command("down")
 	}
@@ -139,7 +138,7 @@ func (l *lab) steps(t *testing.T, all []part) {
 		}
 		if !t.Run(p.name, func(t *testing.T) {
 			start := time.Now()
-			p.run(&lab{TB: t, ctx: t.Context(), stack: l.stack, host: l.host, adopted: l.adopted})
+			p.run(&lab{TB: t, ctx: t.Context(), stack: l.stack, host: l.host})
 			fmt.Printf("--- %s: %s\n", p.name, time.Since(start).Round(time.Second))
 		}) {
 			t.FailNow()
@@ -194,14 +193,6 @@ func (l *lab) must(args ...string) string {
 func tail(s string, lines int) string {
 	all := strings.Split(strings.TrimRight(s, "\n"), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
-}
-
-// begin has the whole built, unless the test before has left it.
-func (l *lab) begin() {
-	l.Helper()
-	if !l.adopted {
-		l.up()
-	}
 }
 
 // up builds the whole and writes the kubeconfig.

@@ -39,7 +39,7 @@ func TestMeshForgets(t *testing.T) {
 }
 
 func meshUp(l *lab) {
-	l.begin()
+	l.up()
 	// Not eventually: pulumi up has waited for it.
 	if err := l.meshed(want); err != nil {
 		l.Error(err)

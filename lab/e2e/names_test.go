@@ -46,7 +46,7 @@ func TestZone(t *testing.T) {
 }
 
 func zoneUp(l *lab) {
-	l.begin()
+	l.up()
 	out, err := l.stack.Output(l.ctx, "stack", "output", "zone", "--json")
 	if err != nil {
 		l.Fatal(err)
