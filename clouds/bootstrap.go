@@ -16,7 +16,7 @@ import (
 var scripts embed.FS
 
 // scriptBody is a script without what begins every one. Those that install packages
-// share how, and those that make nodes what these do again and again.
+// share how, and those that make nodes share their timers.
 func scriptBody(name string) (string, error) {
 	files := []string{name}
 	switch name {

@@ -98,7 +98,7 @@ var ProviderSettings = []ProviderSetting{
 	{"aws:secretKey", true},
 	{"aws:token", true},
 	{"aws:profile", false},
-	{"gcp:project", false},
+	{projectKey, false},
 	{"gcp:credentials", true},
 	{"gcp:accessToken", true},
 }

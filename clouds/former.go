@@ -143,7 +143,7 @@ func (s *builder) fixed() map[string]string {
 		all["zone"] = s.args.Zone
 	}
 	if s.args.Cloud == GCE {
-		all[projectKey] = config.Get(s.ctx, "gcp:project")
+		all[projectKey] = config.Get(s.ctx, projectKey)
 	}
 	return all
 }

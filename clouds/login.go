@@ -38,7 +38,7 @@ func (l *login) run(ctx context.Context, command, script string, tell func(line 
 			return err
 		case <-time.After(time.Second):
 		}
-		// That time is up says less than why the try before has failed.
+		// When time is up, the reason why the last try failed says more than that.
 		if c, again := l.dial(ctx); again == nil || ctx.Err() == nil {
 			client, err = c, again
 		}

@@ -30,8 +30,8 @@ func script(name, timeout string, params pulumi.StringMap, triggers ...pulumi.In
 // admission runs on the host's control plane, and exists as long as this cluster
 // takes part. It waits until the host has seeded the ring, so that there is
 // something to join. When it goes, it ends the cluster's peers, and gives their
-// addresses back to the ring: not the DaemonSet's own deletion does, for the engine
-// closes the Kubernetes provider of a cluster that is replaced before it deletes by it
+// addresses back to the ring. The DaemonSet's own deletion can't end them: the engine
+// closes the Kubernetes provider of a cluster that is replaced, and then deletes by it
 // (contract.IgnoreClose in https://github.com/pulumi/pulumi/blob/v3.253.0/pkg/resource/deploy/providers/registry.go).
 func (x *clusterMesh) admission(host *clusterMesh) (pulumi.Resource, error) {
 	// Without a trigger: a host that is created again has another host key, which runs

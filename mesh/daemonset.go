@@ -40,13 +40,12 @@ func (x *clusterMesh) weave(needs []pulumi.Resource) (err error) {
 	if !x.host() { // which is called by the others
 		containers = append(containers, x.reconnector())
 	}
-	meta := metadata(Name)
+	meta, annotations := metadata(Name), objects.Adopt()
 	// The checks wait for the peers, and know sooner that they run: a pod counts as available
-	// some seconds after it answers. Other than skipAwait this leaves deletion awaited. See
+	// some seconds after it answers. Unlike skipAwait, this still waits for a deletion. See
 	// https://www.pulumi.com/registry/packages/kubernetes/installation-configuration/.
-	seen := objects.Adopt()
-	seen["pulumi.com/waitFor"] = pulumi.String("jsonpath={.status.observedGeneration}")
-	meta.Annotations = seen
+	annotations["pulumi.com/waitFor"] = pulumi.String("jsonpath={.status.observedGeneration}")
+	meta.Annotations = annotations
 	x.daemonSet, err = v1.NewDaemonSet(x.ctx, x.named(Name), &v1.DaemonSetArgs{
 		Metadata: meta,
 		Spec: v1.DaemonSetSpecArgs{

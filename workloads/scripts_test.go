@@ -37,8 +37,9 @@ func TestCopy(t *testing.T) {
 	for _, c := range []struct{ sync, want string }{{"", ""}, {"--no-sync", " --no-sync"}} {
 		m := scripttest.New(t)
 		m.Program("pg_basebackup", `echo "$PGOPTIONS" >`+m.Dir+`/options; exit 3`)
-		cmd := exec.Command("sh", append(strings.Fields("-c "+"- copy.sh "+c.sync), "--scope=psql", "--role=replica", "--datadir=/data", "--connstring=host=10.32.0.7 user='replicator'")...)
-		cmd.Args[2], cmd.Env = string(text), []string{"PATH=" + m.Dir + "/bin"}
+		args := append([]string{"-c", string(text), "copy.sh"}, strings.Fields(c.sync)...)
+		cmd := exec.Command("sh", append(args, "--scope=psql", "--role=replica", "--datadir=/data", "--connstring=host=10.32.0.7 user='replicator'")...)
+		cmd.Env = []string{"PATH=" + m.Dir + "/bin"}
 		if _ = cmd.Run(); cmd.ProcessState.ExitCode() != 3 {
 			t.Errorf("it ended with %d, not as pg_basebackup does", cmd.ProcessState.ExitCode())
 		}

@@ -8,9 +8,9 @@ import (
 	"hybrid/internal/shell"
 )
 
-// month is how long before their end certificates are a problem that `pulumi up` solves.
-// Those of an administrator it reads a little later than control planes renew them, which
-// they do 30 days before; see the program's package clouds.
+// month is how long before their end certificates are a problem that `pulumi up` solves. It
+// is a day less than the 30 days before the end when a control plane renews an
+// administrator's certificate (see the program's package clouds): then there is one to read.
 const month = 29 * 24 * time.Hour
 
 // certificates tells of those that end soon, unless a person does something.

@@ -94,7 +94,7 @@ func (b *Builder) NextKubernetes(ctx context.Context) (string, error) {
 	return b.Path(p.name), b.one(ctx, p, func() {})
 }
 
-// one builds a program, if need be. It calls compiled when only the linking is left.
+// output is where a program goes.
 func (b *Builder) output(p program) string {
 	if p.output != "" {
 		return p.output
@@ -102,6 +102,7 @@ func (b *Builder) output(p program) string {
 	return b.Path(p.name)
 }
 
+// one builds a program, if need be. It calls compiled when only the linking is left.
 func (b *Builder) one(ctx context.Context, p program, compiled func()) error {
 	sum, err := p.sum(ctx, b.Project)
 	if err != nil {

@@ -23,8 +23,8 @@ import (
 )
 
 // index makes a folder with packages a repository: a flat one, as
-// https://wiki.debian.org/DebianRepository/Format calls it. Release is signed by a key that
-// is made here and kept nowhere; whoever wants to know it asks for Release.key.
+// https://wiki.debian.org/DebianRepository/Format calls it. Release is signed by a new
+// key. Its private half is not kept; the public half is in Release.key.
 func index(dir string, now time.Time) error {
 	debs, err := filepath.Glob(filepath.Join(dir, pool, "*.deb"))
 	if err != nil {

@@ -51,8 +51,8 @@ var weaveScripts embed.FS
 // that look at networks.
 const Tools = "hybrid.test/tools:1"
 
-// hybrid is the image that the stack dev gives hybrid:monitoring. `make image` makes the
-// like of it.
+// hybrid is the image that the stack dev gives hybrid:monitoring. `make image` makes
+// such an image.
 const hybrid = "hybrid.test/hybrid:1"
 
 // Inputs are the files that the images are made of.

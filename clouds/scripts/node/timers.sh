@@ -1,4 +1,4 @@
-# What a node does by itself, again and again. Before the scripts that make one.
+# Timers of a node. Put before the scripts that make one.
 #
 # NODE      name of the node
 # REPORTER  the script that reports pending reboots

@@ -23,7 +23,7 @@ import (
 type lab struct {
 	*stack.Stack
 	log *progress.Log
-	// next says that the next version of Kubernetes is to be there too.
+	// upgrade says that the next version of Kubernetes is to be there too, for tests of upgrades.
 	upgrade bool
 }
 
