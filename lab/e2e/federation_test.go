@@ -187,5 +187,6 @@ func federationSurvives(l *lab) {
 			l.Errorf("%s was %s, now it is %q", what, which, after[what])
 		}
 	}
+	l.remove("kept")
 	l.must("preview", "--expect-no-changes")
 }
