@@ -16,7 +16,8 @@ import (
 var scripts embed.FS
 
 // scriptBody is a script without what begins every one. Those that install packages
-// share how, and those that make nodes share their timers.
+// share how, those that make nodes share their timers, and those that empty nodes share
+// DrainLibrary.
 func scriptBody(name string) (string, error) {
 	files := []string{name}
 	switch name {
@@ -24,6 +25,8 @@ func scriptBody(name string) (string, error) {
 		files = []string{"packages", name}
 	case "init", "join":
 		files = []string{"timers", name}
+	case "member", "turn":
+		files = []string{"drain", name}
 	}
 	var text strings.Builder
 	for _, f := range files {

@@ -44,6 +44,11 @@ const deletion = 5 * time.Minute
 //go:embed scripts/node/lib.sh
 var Library string
 
+// DrainLibrary begins the body of the scripts that empty nodes.
+//
+//go:embed scripts/node/drain.sh
+var DrainLibrary string
+
 // Run runs a script on a node of the cluster, over SSH with the pinned host key.
 // The resource is a child of opts' parent.
 func (c *Cluster) Run(ctx *pulumi.Context, name string, n *Node, s Script, opts ...pulumi.ResourceOption) (*remote.Command, error) {

@@ -23,8 +23,17 @@ var weaveCommand string
 
 // script is one of them.
 func script(name, timeout string, params pulumi.StringMap, triggers ...pulumi.Input) (clouds.Script, error) {
-	body, err := scripts.ReadFile("scripts/node/" + name + ".sh")
-	return clouds.Script{Name: "mesh-" + name, Body: string(body), Params: params, Triggers: triggers, Timeout: timeout}, err
+	body, err := scriptBody(name)
+	return clouds.Script{Name: "mesh-" + name, Body: body, Params: params, Triggers: triggers, Timeout: timeout}, err
+}
+
+// scriptBody is a script without what begins every one.
+func scriptBody(name string) (string, error) {
+	text, err := scripts.ReadFile("scripts/node/" + name + ".sh")
+	if name == "peer" {
+		return clouds.DrainLibrary + string(text), err
+	}
+	return string(text), err
 }
 
 // admission runs on the host's control plane, and exists as long as this cluster

@@ -37,11 +37,11 @@ esac`)
 
 func composed(t *testing.T, name string, params map[string]string) string {
 	t.Helper()
-	body, err := scripts.ReadFile("scripts/node/" + name + ".sh")
+	body, err := scriptBody(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return clouds.Compose(string(body), params)
+	return clouds.Compose(body, params)
 }
 
 func TestScriptsAreShell(t *testing.T) {

@@ -1,0 +1,43 @@
+# Empties nodes. Comes after lib.sh in those scripts that do.
+
+# drain NODE [FLAG...]: moves its pods elsewhere, as far as their budgets allow that within
+# $SECONDS_TO_LEAVE. Runs on the control plane. A pod that may not leave is told, and ends
+# the script. Fails if pods have not ended for another reason. Of a node that is not Ready
+# it could not be confirmed that a pod has ended.
+drain() {
+	node=$1
+	shift
+	log=$STATE/drain-$node.log
+	kubectl="kubectl --kubeconfig $ROOT/etc/kubernetes/admin.conf"
+	ready=$($kubectl get node "$node" --ignore-not-found --request-timeout 20s -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')
+	[ "$ready" = True ] || return 0
+	$kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data "$@" --timeout="${SECONDS_TO_LEAVE}s" >"$log" 2>&1 && return
+	kept=$(kept) || kept=
+	[ -n "$kept" ] || return 1
+	stay "$kept"
+}
+SECONDS_TO_LEAVE=300
+
+# stay REASON: lets pods in again where they could not leave, and ends the script.
+stay() {
+	$kubectl uncordon "$node" >/dev/null 2>&1 || say "node $node lets no pods in: kubectl uncordon $node"
+	rm -f "$STATE/missing-$node"
+	die "node $node was not drained within $SECONDS_TO_LEAVE seconds, and is in use again: $1"
+}
+
+# kept says which pods a budget keeps on the node. kubectl doesn't name the budget.
+kept() {
+	sed -n 's/.*evicting pods\/"\([^"]*\)" -n "\([^"]*\)".*disruption budget.*/\2 \1/p' "$log" | sort -u |
+		while read -r namespace pod; do
+			budgets=$($kubectl -n "$namespace" get poddisruptionbudgets --request-timeout 20s -o 'jsonpath={range .items[?(@.status.disruptionsAllowed==0)]}{.metadata.name}{" "}{end}')
+			echo "pod $pod in namespace $namespace may not leave, by the PodDisruptionBudget ${budgets% }: have it allow a disruption, or delete it;"
+		done
+}
+
+# leave NODE: drains one that goes for good. What can't be moved goes with it: the machine
+# may be gone already, before the cluster knows.
+leave() {
+	SECONDS_TO_LEAVE=120
+	drain "$1" --force || say "node $1 was not drained within $SECONDS_TO_LEAVE seconds, taking it out all the same: $(tail -n 3 "$STATE/drain-$1.log")"
+}
+
