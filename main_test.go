@@ -150,7 +150,7 @@ func TestOneCluster(t *testing.T) {
 		t.Error("found no step that waits for the mesh")
 	}
 	for name := range made {
-		if strings.Contains(name, "mesh-admission") || strings.HasPrefix(name, "paris-mesh-tcp ") {
+		if strings.Contains(name, "mesh-admission") || strings.Contains(name, "mesh-peers") || strings.HasPrefix(name, "paris-mesh-tcp ") {
 			t.Errorf("%s: there is no other cluster", name)
 		}
 	}

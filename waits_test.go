@@ -57,6 +57,7 @@ func TestWhatWaitsDependsOnWhatItWaitsFor(t *testing.T) {
 		waits[c+"-weave-net"] = nil
 		if c != host {
 			waits[c+"-weave-net"], waits[c+"-mesh-admission"] = seeded, seeded
+			waits[c+"-mesh-peers"] = append([]string{c + "-1-admin-conf"}, seeded...)
 		}
 		waits[c+"-federation-credentials"] = []string{c + "-federation-karmada-" + c + "-token"}
 		waits[c+"-federation-membership"] = []string{"federation-ready", c + "-federation-credentials"}

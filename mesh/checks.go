@@ -13,7 +13,7 @@ import (
 
 // scripts run on nodes.
 //
-//go:embed scripts/node/admission.sh scripts/node/peer.sh scripts/node/up.sh
+//go:embed scripts/node/admission.sh scripts/node/peer.sh scripts/node/peers.sh scripts/node/reclaim.sh scripts/node/up.sh
 var scripts embed.FS
 
 // weaveCommand is the command weave for machines.
@@ -30,34 +30,62 @@ func script(name, timeout string, params pulumi.StringMap, triggers ...pulumi.In
 // scriptBody is a script without what begins every one.
 func scriptBody(name string) (string, error) {
 	text, err := scripts.ReadFile("scripts/node/" + name + ".sh")
-	if name == "peer" {
-		return clouds.DrainLibrary + string(text), err
+	if err != nil {
+		return "", err
 	}
-	return string(text), err
+	var library string
+	switch name {
+	case "admission", "peers":
+		reclaim, err := scripts.ReadFile("scripts/node/reclaim.sh")
+		if err != nil {
+			return "", err
+		}
+		library = string(reclaim)
+	case "peer":
+		library = clouds.DrainLibrary
+	}
+	return library + string(text), nil
 }
 
 // admission runs on the host's control plane, and exists as long as this cluster
 // takes part. It waits until the host has seeded the ring, so that there is
-// something to join. When it goes, it ends the cluster's peers, and gives their
-// addresses back to the ring. The DaemonSet's own deletion can't end them: the engine
-// closes the Kubernetes provider of a cluster that is replaced, and then deletes by it
-// (contract.IgnoreClose in https://github.com/pulumi/pulumi/blob/v3.253.0/pkg/resource/deploy/providers/registry.go).
+// something to join. When it goes, it gives the addresses of the cluster's peers back to
+// the ring. Nothing of it is of the cluster: of one that is lost the machines go at the
+// same time, and their peers with them.
 func (x *clusterMesh) admission(host *clusterMesh) (pulumi.Resource, error) {
 	// Without a trigger: a host that is created again has another host key, which runs
 	// this again and replaces nothing of this cluster.
-	s, err := script("admission", "15m", pulumi.StringMap{
-		"CLUSTER": pulumi.String(x.cluster.Name), "ADMIN": x.cluster.Kubeconfig,
-	})
+	s, err := script("admission", "15m", pulumi.StringMap{"CLUSTER": pulumi.String(x.cluster.Name)})
 	if err != nil {
 		return nil, err
 	}
-	s.Leaves = true
 	// A majority of the host's nodes seeds the ring.
 	needs := append([]pulumi.Resource{host.daemonSet}, x.args.PeerRules...)
 	for _, n := range x.args.Host.Nodes {
 		needs = append(needs, n.Joined)
 	}
-	return x.args.Host.Run(x.ctx, x.named("mesh-admission"), x.args.Host.ControlPlane(), s,
+	return x.atTheHost("mesh-admission", s, needs...)
+}
+
+// peers runs on the host's control plane, and exists as long as the cluster's peers. When
+// it goes, because the cluster leaves or is created again, it ends them, by the cluster's
+// API, and gives their addresses back. The DaemonSet's own deletion can't end them: the
+// engine closes the Kubernetes provider of a cluster that is replaced, and then deletes by
+// it (contract.IgnoreClose in https://github.com/pulumi/pulumi/blob/v3.253.0/pkg/resource/deploy/providers/registry.go).
+func (x *clusterMesh) peers(admission pulumi.Resource) (pulumi.Resource, error) {
+	s, err := script("peers", "5m", pulumi.StringMap{
+		"CLUSTER": pulumi.String(x.cluster.Name), "ADMIN": x.cluster.Kubeconfig,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return x.atTheHost("mesh-peers", s, admission)
+}
+
+// atTheHost runs a script about the cluster on the host's control plane.
+func (x *clusterMesh) atTheHost(name string, s clouds.Script, needs ...pulumi.Resource) (pulumi.Resource, error) {
+	s.Leaves = true
+	return x.args.Host.Run(x.ctx, x.named(name), x.args.Host.ControlPlane(), s,
 		pulumi.Parent(x.mesh), pulumi.DependsOn(needs),
 		// No peer is left to give addresses to.
 		pulumi.DeletedWith(x.args.Host.Identity))

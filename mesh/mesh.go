@@ -117,7 +117,11 @@ func (m *Mesh) inOne(ctx *pulumi.Context, args *Args, c *clouds.Cluster, host *c
 		if err != nil {
 			return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
 		}
-		admitted = append(admitted, admission)
+		peers, err := x.peers(admission)
+		if err != nil {
+			return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
+		}
+		admitted = append(admitted, peers)
 	}
 	objects, err := x.objects()
 	if err == nil {

@@ -63,7 +63,7 @@ func TestPreviewAndUpMakeTheSame(t *testing.T) {
 	alone := world{workers: map[string]int{"america": 1}}.make(t)
 	alone.Find(t, "america-mesh")
 	for k := range alone.Made {
-		if strings.Contains(k, "admission") {
+		if strings.Contains(k, "admission") || strings.Contains(k, "mesh-peers") {
 			t.Errorf("%s: there is no cluster to admit", k)
 		}
 	}
@@ -89,8 +89,12 @@ func TestOrder(t *testing.T) {
 		{"london-mesh-admission", "america-weave-net", true},
 		{"london-weave-net", "london-mesh-admission", true},
 		{"frankfurt-weave-net", "frankfurt-mesh-admission", true},
-		// Which ends the cluster's peers when that leaves, by its API.
-		{"london-mesh-admission", "london-1-admin-conf", true},
+		// The cluster's peers are ended by its API, after all that needs them has gone. Their
+		// admission ends together with the machines: of a lost cluster it waits for that.
+		{"london-weave-net", "london-mesh-peers", true},
+		{"london-mesh-peers", "london-mesh-admission", true},
+		{"london-mesh-peers", "london-1-admin-conf", true},
+		{"london-mesh-admission", "london-1", false},
 		{"london-mesh-admission", "london-peer-america", true},
 		// The objects that a pod can't start without.
 		{"london-weave-net", "london-weave-passwd", true},
@@ -132,6 +136,7 @@ func TestDeletion(t *testing.T) {
 	for name, with := range map[string]string{
 		// With the host goes all that there was to give addresses to.
 		"london-mesh-admission": "america-1-init",
+		"london-mesh-peers":     "america-1-init",
 		// A cluster that goes, or is dead, isn't asked to delete what is in it.
 		"london-2-peer":                   "london-1-init",
 		"london-weave-passwd":             "london-1-init",
@@ -158,7 +163,7 @@ func TestDeletion(t *testing.T) {
 			t.Errorf("found %d of %s %s", found, name, kind)
 		}
 	}
-	for _, name := range []string{"london-mesh-admission", "london-2-peer"} {
+	for _, name := range []string{"london-mesh-admission", "london-mesh-peers", "london-2-peer"} {
 		if got := text(r.Find(t, name).Inputs["delete"]); !strings.HasSuffix(got, " delete") {
 			t.Errorf("%s: delete %q", name, got)
 		}

@@ -30,7 +30,7 @@ const initializedName = "psql-initialized"
 func (b *builder) keep() (err error) {
 	master := b.cluster(b.args.Master)
 	b.guard, err = master.Run(b.ctx, b.named("etcd-members"), master.ControlPlane(), clouds.Script{
-		Name: "etcd-members", Body: keep, Timeout: "2m",
+		Name: "etcd-members", Body: keep, Timeout: "5m",
 		Params: pulumi.StringMap{"MASTER": pulumi.String(master.Name), "ETCD": pulumi.String(strings.Join(b.topology.Etcd, " "))},
 	}, pulumi.Parent(b), pulumi.DependsOn([]pulumi.Resource{master.ControlPlane().Member}))
 	return err

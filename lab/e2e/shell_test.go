@@ -120,12 +120,14 @@ func terminals(l *lab, page *browser.Page) {
 	first := page.Text(rows + "[0]")
 	page.Within(shellLimit, fmt.Sprintf(rows+"[0] !== %q && ", first)+drawn)
 	page.Keys("q")
+	prompts(page)
 	page.Keys("vi /verse\r")
 	// An empty file: every line but the last is beyond its end.
 	page.Within(shellLimit, `(r => r[0] === "" && r.length > 5 && r.slice(1, -1).every(x => x === "~"))(`+rows+`)`)
 	page.Keys("ihello, hybrid" + kb.Escape + "yyp0cwgoodbye" + kb.Escape)
 	page.Within(shellLimit, `(r => r[0] === "hello, hybrid" && r[1] === "goodbye, hybrid" && r.slice(2, -1).every(x => x === "~"))(`+rows+`)`)
 	page.Keys(":wq\r")
+	prompts(page)
 	page.Keys("cat /verse; echo e''nd\r")
 	says(page, "hello, hybrid\ngoodbye, hybrid\nend")
 
@@ -146,6 +148,12 @@ func terminals(l *lab, page *browser.Page) {
 	if _, err := l.kube("", "london", "delete", "daemonset", "tools"); err != nil {
 		l.Fatal(err)
 	}
+}
+
+// prompts waits until the shell is back. A program that is about to end takes the keys that
+// come too soon.
+func prompts(page *browser.Page) {
+	page.Within(shellLimit, rows+`.findLast(r => r !== "") === "#"`)
 }
 
 // othersGetNoShell asks `hybrid view --shell` as other pages and other users would.

@@ -18,8 +18,8 @@ main() {
 	for cluster in $(printf '%s\n' "$members" | sed -n 's/^.* psql-etcd-\([^,]*\), .*/\1/p'); do
 		case " $ETCD " in *" $cluster "*) continue ;; esac
 		id=$(printf '%s\n' "$members" | sed -n "s/^\([0-9a-f]*\), .* psql-etcd-$cluster, .*/\1/p")
-		# etcd wants members that have been up for seconds.
-		[ -z "$id" ] || await 60 etcdctl member remove "$id" || die "the member of PostgreSQL's etcd in $cluster can't be taken out: $SAID"
+		# etcd wants members that have been up for seconds, and takes 5 to say no.
+		[ -z "$id" ] || await 20 etcdctl member remove "$id" || die "the member of PostgreSQL's etcd in $cluster can't be taken out: $SAID"
 	done
 }
 
