@@ -76,7 +76,7 @@ func program(ctx *pulumi.Context) (*system, error) {
 	}
 	s := &system{settings: loaded}
 	for _, step := range []func(*pulumi.Context) error{
-		s.compare, s.reach, s.leaveClusters, s.makeClusters, s.makeZone, s.joinClusters, s.federate, s.makeStore, s.makePostgres, s.makeMonitoring,
+		s.compare, s.reach, s.leaveClusters, s.makeStore, s.makeClusters, s.makeZone, s.joinClusters, s.federate, s.makePostgres, s.makeMonitoring,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -141,7 +141,7 @@ func (s *system) makeClusters(ctx *pulumi.Context) error {
 		c := s.settings.Clusters[i]
 		made, err := clouds.NewCluster(ctx, c.Name, &clouds.ClusterArgs{
 			Settings: c, Shared: s.settings.Shared, DNSNames: s.settings.dnsNames(c.Name), Rollout: s.rollout,
-			Verify: s.verifier(ctx, c.Name),
+			Verify: s.verifier(ctx, c.Name), Snapshots: s.snapshots(),
 		})
 		if err != nil {
 			return err
@@ -212,6 +212,14 @@ func (s *system) makeStore(ctx *pulumi.Context) (err error) {
 		Readable:  s.settings.Postgres.RestoreFrom.Bucket,
 	})
 	return err
+}
+
+// snapshots says where those of the clusters' etcd go; nil without backups.
+func (s *system) snapshots() *clouds.Snapshots {
+	if s.store == nil {
+		return nil
+	}
+	return s.store.Snapshots(s.settings.Backup)
 }
 
 // makePostgres puts PostgreSQL into the federation, unless it is switched off.

@@ -40,7 +40,11 @@ func (s *Settings) validate(p *settings.Problems) {
 	s.checkHost(p)
 	s.checkRanges(p)
 	p.AddAll("hybrid:postgres", s.Postgres.Problems(s.clusterNames()))
-	p.AddAll("hybrid:backup", s.Backup.Problems(s.Clusters, s.Postgres.Master))
+	data := ""
+	if s.Postgres.Enabled {
+		data = s.Postgres.Master
+	}
+	p.AddAll("hybrid:backup", s.Backup.Problems(s.Clusters, data))
 	s.checkBackup(p)
 }
 

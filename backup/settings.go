@@ -49,6 +49,12 @@ type Settings struct {
 	// MaxWAL is how much of the database's log waits for a bucket that can't be reached.
 	// More is dropped, and a new backup made as soon as it can be.
 	MaxWAL string `json:"maxWal"`
+	// SnapshotMinutes is the time between two snapshots of the clusters' and the
+	// federation's etcd. All of the last day are kept, and one of each day for SnapshotDays.
+	SnapshotMinutes int `json:"snapshotMinutes"`
+	SnapshotDays    int `json:"snapshotDays"`
+	// RehearsalHours is the time between two rehearsals of their restore, in a place beside.
+	RehearsalHours int `json:"rehearsalHours"`
 	// MaxAgeHours is how old the last backup may be, and MaxLagMinutes how old the first
 	// change that isn't in the bucket, before hybrid status is not healthy.
 	MaxAgeHours   int `json:"maxAgeHours"`
@@ -60,7 +66,8 @@ func DefaultSettings() Settings {
 	return Settings{
 		OnDestroy: Keep, KeyGeneration: 1,
 		FullHours: 7 * 24, IncrementalHours: 24, Full: 2,
-		MaxWAL:      "4GB",
+		MaxWAL:          "4GB",
+		SnapshotMinutes: 15, SnapshotDays: 14, RehearsalHours: 24,
 		MaxAgeHours: 26, MaxLagMinutes: 5,
 	}
 }
@@ -146,6 +153,9 @@ func (s Settings) Problems(all []clouds.Settings, master string) []string {
 	within("fullHours", s.FullHours, 1, 90*24)
 	within("incrementalHours", s.IncrementalHours, 1, max(s.FullHours, 1))
 	within("full", s.Full, 1, 100)
+	within("snapshotMinutes", s.SnapshotMinutes, 1, 24*60)
+	within("rehearsalHours", s.RehearsalHours, 1, 365*24)
+	within("snapshotDays", s.SnapshotDays, 1, 3650)
 	within("maxAgeHours", s.MaxAgeHours, s.IncrementalHours+1, 365*24)
 	// A change is sent within a minute, and none when nothing changes.
 	within("maxLagMinutes", s.MaxLagMinutes, 2, 24*60)

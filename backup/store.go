@@ -1,6 +1,9 @@
 package backup
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -44,8 +47,33 @@ type Store struct {
 	Authority string
 	// AccessKey and SecretKey enter this bucket. Secret.
 	AccessKey, SecretKey pulumi.StringOutput
-	// Key encrypts what leaves. Secret.
-	Key pulumi.StringOutput
+	// StackKey is what all keys are made of. Secret.
+	StackKey pulumi.StringOutput
+}
+
+// Key encrypts what leaves for a purpose, such as "postgres". Secret. It is made of the
+// stack's: who has one, such as the database's pods, can't read what is encrypted by
+// another.
+func (s *Store) Key(purpose string) pulumi.StringOutput { return Derive(s.StackKey, purpose) }
+
+// Derive makes a purpose's key of a stack's: HMAC-SHA-256 (RFC 2104) of the purpose, in
+// hexadecimal.
+func Derive(key pulumi.StringInput, purpose string) pulumi.StringOutput {
+	return secret(key).ApplyT(func(key string) string {
+		mac := hmac.New(sha256.New, []byte(key))
+		mac.Write([]byte(purpose))
+		return hex.EncodeToString(mac.Sum(nil))
+	}).(pulumi.StringOutput)
+}
+
+// Snapshots says where those of the clusters' etcd go.
+func (s *Store) Snapshots(settings Settings) *clouds.Snapshots {
+	return &clouds.Snapshots{
+		Bucket: s.Bucket, Endpoint: s.Endpoint, Region: s.Region, Authority: s.Authority,
+		AccessKey: s.AccessKey, SecretKey: s.SecretKey,
+		Key:     func(cluster string) pulumi.StringOutput { return s.Key("etcd/" + cluster) },
+		Minutes: settings.SnapshotMinutes, Days: settings.SnapshotDays, Hours: settings.RehearsalHours,
+	}
 }
 
 // maker is what a cloud does, the same way in each cloud's file.
@@ -68,7 +96,7 @@ func NewStore(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.Resou
 	if err := m.build(); err != nil {
 		return nil, fmt.Errorf("backups %q: %w", name, err)
 	}
-	s.Key = secret(args.Key)
+	s.StackKey = secret(args.Key)
 	return s, ctx.RegisterResourceOutputs(s, pulumi.Map{"bucket": s.Bucket, "endpoint": pulumi.String(s.Endpoint)})
 }
 

@@ -32,7 +32,7 @@ func made(t *testing.T, change func(*Args)) (*mockcloud.Record, map[string]strin
 		if err != nil {
 			return err
 		}
-		for _, secret := range []pulumi.StringOutput{s.AccessKey, s.SecretKey, s.Key} {
+		for _, secret := range []pulumi.StringOutput{s.AccessKey, s.SecretKey, s.Key("postgres")} {
 			if !pulumi.IsSecret(secret) {
 				t.Error("a key is not secret")
 			}

@@ -23,6 +23,8 @@ func scriptBody(name string) (string, error) {
 	switch name {
 	case "prepare", "upgrade":
 		files = []string{"packages", name}
+	case "snapshots":
+		files = []string{"packages", "timers", name}
 	case "init", "join":
 		files = []string{"timers", name}
 	case "member", "turn":
@@ -99,6 +101,9 @@ func (b *bootstrap) kubernetes(nodes []*Node) (adminConf pulumi.StringOutput, id
 		hosts = append(hosts, h)
 	}
 	control := hosts[0]
+	if err := b.snapshots(control); err != nil {
+		return adminConf, nil, err
+	}
 	init, err := b.init(control)
 	if err != nil {
 		return adminConf, nil, err

@@ -18,6 +18,8 @@ type ClusterArgs struct {
 
 	// Optional.
 
+	// Snapshots says where snapshots of etcd go; nil: there are none.
+	Snapshots *Snapshots
 	// DNSNames are those by which the Kubernetes API is reached. Its certificate
 	// is valid for them, and is renewed when they change.
 	DNSNames []string

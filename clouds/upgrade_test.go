@@ -198,6 +198,21 @@ func TestUpgradeControlPlane(t *testing.T) {
 	}
 }
 
+// Where there are backups, nothing is upgraded before a snapshot is in the bucket.
+func TestUpgradeSendsASnapshot(t *testing.T) {
+	m := running(t)
+	m.Program("hybrid-snapshot", `echo "no route"; exit 1`)
+	_, stderr, calls, err := m.run("upgrade", "control-plane", upgradeParams)
+	if err == nil || !strings.Contains(stderr, "nothing has been upgraded") || !strings.Contains(stderr, "no route") {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, changes(calls), snapshotTaken, "hybrid-snapshot upgrade")
+	m.Program("hybrid-snapshot", "")
+	if _, stderr, calls, err = m.run("upgrade", "control-plane", upgradeParams); err != nil || changes(calls)[0] != "hybrid-snapshot upgrade" {
+		t.Errorf("found %v, %s, %v", err, stderr, calls)
+	}
+}
+
 // kubeadm may be ended anywhere, also between the renames of a manifest.
 func TestUpgradeAfterAnInterruption(t *testing.T) {
 	for _, component := range strings.Fields(components) {

@@ -28,6 +28,9 @@ type RestoreFrom struct {
 	To string `json:"to"`
 }
 
+// purpose is what the database's key is for.
+const purpose = "postgres"
+
 // Latest is the end of what is in a bucket.
 const Latest = "latest"
 
@@ -46,14 +49,14 @@ func (b *builder) backup() error {
 		return nil
 	}
 	store := b.args.Backup.Store
-	data := pulumi.StringMap{"pgbackrest.conf": b.bucketConfig(store.Bucket, store.Key)}
+	data := pulumi.StringMap{"pgbackrest.conf": b.bucketConfig(store.Bucket, store.Key(purpose))}
 	if store.Authority != "" {
 		data["ca.crt"] = pulumi.String(store.Authority)
 	}
 	if from := b.args.RestoreFrom; from.Bucket != "" {
-		key := store.Key
+		key := store.Key(purpose)
 		if b.args.Backup.RestoreKey != nil {
-			key = pulumi.ToSecret(b.args.Backup.RestoreKey).(pulumi.StringOutput)
+			key = backup.Derive(b.args.Backup.RestoreKey, purpose)
 		}
 		data["restore.conf"] = b.bucketConfig(pulumi.String(from.Bucket), key)
 		data["restore-to"] = pulumi.String(from.To)

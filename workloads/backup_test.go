@@ -1,6 +1,9 @@
 package workloads
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -20,7 +23,7 @@ func TestBackupsOfDatabase(t *testing.T) {
 		a.Backup = &Backup{Settings: backup.DefaultSettings(), RestoreKey: pulumi.String("the-other-key"), Store: &backup.Store{
 			Bucket: pulumi.String("mine").ToStringOutput(), Endpoint: "s3.example.org", Region: "eu", Authority: "CA",
 			AccessKey: pulumi.ToSecret(pulumi.String("access")).(pulumi.StringOutput), SecretKey: pulumi.ToSecret(pulumi.String("sesame")).(pulumi.StringOutput),
-			Key: pulumi.ToSecret(pulumi.String("the-key")).(pulumi.StringOutput),
+			StackKey: pulumi.ToSecret(pulumi.String("the-key")).(pulumi.StringOutput),
 		}}
 	})
 	secret := r.Find(t, "psql-psql-backup")
@@ -31,9 +34,9 @@ func TestBackupsOfDatabase(t *testing.T) {
 	for file, want := range map[string][]string{
 		"pgbackrest.conf": {
 			"repo1-s3-bucket=mine\n", "repo1-s3-endpoint=s3.example.org\n", "repo1-s3-region=eu\n", "repo1-s3-key=access\n", "repo1-s3-key-secret=sesame\n",
-			"repo1-cipher-type=aes-256-cbc\nrepo1-cipher-pass=the-key\n", "repo1-storage-ca-file=/etc/psql/backup/ca.crt\n", "repo1-retention-full=2\n", "archive-push-queue-max=4GB\n",
+			"repo1-cipher-type=aes-256-cbc\nrepo1-cipher-pass=" + derived("the-key") + "\n", "repo1-storage-ca-file=/etc/psql/backup/ca.crt\n", "repo1-retention-full=2\n", "archive-push-queue-max=4GB\n",
 		},
-		"restore.conf": {"repo1-s3-bucket=another\n", "repo1-cipher-pass=the-other-key\n"},
+		"restore.conf": {"repo1-s3-bucket=another\n", "repo1-cipher-pass=" + derived("the-other-key") + "\n"},
 		"restore-to":   {"2026-11-26T14:05:00Z"},
 		"ca.crt":       {"CA"},
 	} {
@@ -58,4 +61,11 @@ func TestBackupsOfDatabase(t *testing.T) {
 	if _, ok := without.Made["psql-psql-backup kubernetes:core/v1:Secret"]; ok {
 		t.Error("there is a Secret without backups")
 	}
+}
+
+// derived is the database's key, made of a stack's.
+func derived(key string) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte("postgres"))
+	return fmt.Sprintf("%x", mac.Sum(nil))
 }

@@ -25,6 +25,7 @@ var commands = []func() *cobra.Command{
 	viewCommand,
 	exporterCommand,
 	postgresCommand,
+	backupCommand,
 }
 
 // silence keeps the libraries' own log off the screen. Errors would be there all the

@@ -25,11 +25,14 @@ var (
 	healthy      = metric("healthy", "Whether there are no problems.")
 	problem      = metric("problem", "A problem, as hybrid status shows it; it is gone when the problem is.", "kind", "part", "severity", "cluster", "object", "command")
 
-	clusterUp   = metric("cluster_up", "Whether the cluster's API answers.", "cluster")
-	clusterInfo = metric("cluster_info", "The cluster's cloud, region and version of Kubernetes.", "cluster", "cloud", "region", "version", "federation_host")
-	nodeReady   = metric("node_ready", "Whether the node is Ready; 0 also if its cluster does not answer.", "cluster", "node")
-	nodePods    = metric("node_pods", "Pods on the node.", "cluster", "node")
-	nodePodsOK  = metric("node_pods_ok", "Pods on the node that are ready or have completed.", "cluster", "node")
+	clusterUp         = metric("cluster_up", "Whether the cluster's API answers.", "cluster")
+	clusterInfo       = metric("cluster_info", "The cluster's cloud, region and version of Kubernetes.", "cluster", "cloud", "region", "version", "federation_host")
+	snapshotLast      = metric("etcd_snapshot_last_timestamp_seconds", "When the last snapshot of the cluster's etcd was sent to the bucket, in Unix time.", "cluster")
+	snapshotRehearsed = metric("etcd_snapshot_rehearsal_timestamp_seconds", "When a restore of the cluster's etcd was last rehearsed well, in Unix time.", "cluster")
+	snapshotNumber    = metric("etcd_snapshots", "How many snapshots of the cluster's etcd are in the bucket.", "cluster")
+	nodeReady         = metric("node_ready", "Whether the node is Ready; 0 also if its cluster does not answer.", "cluster", "node")
+	nodePods          = metric("node_pods", "Pods on the node.", "cluster", "node")
+	nodePodsOK        = metric("node_pods_ok", "Pods on the node that are ready or have completed.", "cluster", "node")
 
 	meshAddresses   = metric("mesh_addresses", "Addresses that the mesh has for pods.")
 	meshLost        = metric("mesh_lost_addresses", "Addresses that belong to a peer that no other reaches.", "peer", "node")
@@ -83,6 +86,15 @@ func gather(s *observe.Snapshot, put func(d *prometheus.Desc, value float64, lab
 	for _, c := range s.Clusters {
 		put(clusterUp, yes(c.Reachable), c.Name)
 		put(clusterInfo, 1, c.Name, c.Cloud, c.Region, c.Version, word(c.FederationHost))
+		if e := c.Snapshots; e != nil {
+			put(snapshotNumber, float64(e.Number), c.Name)
+			if e.Last != nil {
+				put(snapshotLast, float64(e.Last.Unix()), c.Name)
+			}
+			if e.Rehearsed != nil {
+				put(snapshotRehearsed, float64(e.Rehearsed.Unix()), c.Name)
+			}
+		}
 		for _, n := range c.Nodes {
 			put(nodeReady, yes(n.Ready), c.Name, n.Name)
 			if c.Reachable {

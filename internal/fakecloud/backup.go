@@ -1,10 +1,14 @@
 package fakecloud
 
 import (
+	"encoding/json"
+	"maps"
+	"net/http"
 	"path"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // script does what a member's script is told, and says what it is told to say: the time
@@ -21,4 +25,25 @@ func (c *Cloud) script(p *corev1.Pod, argv []string) []byte {
 		c.Leader = p.Name
 	}
 	return []byte{}
+}
+
+// snapshots tells of those of a cluster's etcd, and makes one when it is asked for.
+func (c *Cloud) snapshots(w http.ResponseWriter, r *http.Request, x *Cluster) {
+	c.Lock()
+	defer c.Unlock()
+	if c.Snapshots == nil {
+		fail(w, http.StatusNotFound, metav1.StatusReasonNotFound)
+		return
+	}
+	if r.Method == http.MethodPatch {
+		var patch metav1.PartialObjectMetadata
+		if err := json.NewDecoder(r.Body).Decode(&patch); err != nil {
+			fail(w, http.StatusBadRequest, metav1.StatusReasonBadRequest)
+			return
+		}
+		x.answers = patch.Annotations["hybrid/asked"]
+	}
+	data := maps.Clone(c.Snapshots)
+	data["answers"] = x.answers
+	reply(w, corev1.ConfigMap{TypeMeta: metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"}, Data: data})
 }

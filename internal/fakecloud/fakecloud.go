@@ -54,6 +54,9 @@ type Cloud struct {
 	Ran []string
 	// Backup is what the leader's script has written down, and Schedule by what it goes.
 	Backup, Schedule map[string]any
+	// Snapshots are the data of each cluster's ConfigMap hybrid-snapshots; nil: there is none.
+	// One that is asked for is there at once.
+	Snapshots map[string]string
 	// Backups is what a leader's script says of them.
 	Backups string
 
@@ -74,6 +77,8 @@ type Cluster struct {
 	Refuse []string
 	// Hang never answers these.
 	Hang []string
+	// answers is what it was asked for a snapshot by.
+	answers string
 }
 
 // Request is one that was made of a cluster's API, or the federation's.

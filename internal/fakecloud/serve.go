@@ -39,6 +39,8 @@ func (c *Cloud) serve(w http.ResponseWriter, r *http.Request) {
 		c.objects(w, r, x, part)
 	case path == "api/v1/services" || path == "apis/discovery.k8s.io/v1/endpointslices":
 		c.services(w, x, part)
+	case path == "api/v1/namespaces/kube-system/configmaps/hybrid-snapshots":
+		c.snapshots(w, r, x)
 	case path == "api/v1/events":
 		c.Lock()
 		defer c.Unlock()

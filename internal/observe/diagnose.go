@@ -75,6 +75,9 @@ func (p *diagnosis) clusters() {
 			c.Error = f.denied.Error()
 			p.problem(clusterDenied, c.Name, "", "cluster "+c.Name+": "+c.Error, p.kubectl(c.Name, "auth", "can-i", "--list"))
 		}
+		if c.Snapshots = f.snapshots; c.Snapshots != nil && f.err == nil {
+			p.snapshots(c.Name, c.Snapshots)
+		}
 		c.Nodes = p.nodes(e, f)
 		p.to.Clusters = append(p.to.Clusters, c)
 	}

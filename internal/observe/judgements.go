@@ -41,6 +41,8 @@ var (
 	clusterMisconfigured = judgement(Critical, "cluster", "ClusterMisconfigured", "the kubeconfig's context of cluster $cluster can't be used")
 	clusterUnreachable   = judgement(Critical, "cluster", "ClusterUnreachable", "the API of cluster $cluster does not answer")
 	clusterDenied        = judgement(Warning, "cluster", "ClusterDenied", "cluster $cluster refuses to list its nodes or pods")
+	snapshotOld          = judgement(Critical, "cluster", "SnapshotOld", "the last snapshot of etcd of cluster $cluster is older than the settings allow, or there is none")
+	snapshotUnfit        = judgement(Critical, "cluster", "SnapshotUnfit", "the last rehearsal of a restore of etcd of cluster $cluster has failed, or was too long ago")
 
 	certificatesEnd = judgement(Warning, "cluster", "CertificatesEnd", "certificates of $object end within a month")
 

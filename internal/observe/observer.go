@@ -54,6 +54,7 @@ type clusterFacts struct {
 	patroniTurn int
 	events      []Change // of its nodes
 	services    *serviceFacts
+	snapshots   *Snapshots
 }
 
 // peerReport is what a node's Weave Net says, or why it says nothing.
@@ -87,10 +88,19 @@ func New(s *Stack) (*Observer, error) {
 	return o, nil
 }
 
+// Clusters are the names of all, in the stack's order.
+func (o *Observer) Clusters() (names []string) {
+	for _, c := range o.stack.Clusters {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
 // Look asks all sources once, side by side.
 func (o *Observer) Look(ctx context.Context) *Snapshot {
 	var all sync.WaitGroup
 	for name := range o.clusters {
+		all.Go(func() { o.readSnapshots(ctx, name) })
 		all.Go(func() {
 			o.readCluster(ctx, name)
 			if o.Around {

@@ -59,6 +59,8 @@ type Cluster struct {
 	Error     string `json:"error,omitempty"`
 	Version   string `json:"version,omitempty"`
 	Nodes     []Node `json:"nodes"`
+	// Snapshots are those of its etcd; nil if none are made.
+	Snapshots *Snapshots `json:"snapshots,omitempty"`
 }
 
 // Node is one of a cluster's machines.

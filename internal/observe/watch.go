@@ -24,6 +24,7 @@ const (
 	zonePause       = 30 * time.Second
 	eventsPause     = 10 * time.Second
 	servicesPause   = 5 * time.Second
+	snapshotsPause  = 30 * time.Second
 	// showPause is the least time between two pictures.
 	showPause = 300 * time.Millisecond
 )
@@ -43,6 +44,7 @@ func (o *Observer) Watch(ctx context.Context, show func(*Snapshot)) {
 		every(ctx, &all, func() time.Duration { o.readMesh(ctx, name); return o.meshPause() })
 		every(ctx, &all, func() time.Duration { o.readServers(ctx, name); return serversPause })
 		every(ctx, &all, func() time.Duration { o.readPatroni(ctx, name); return patroniPause })
+		every(ctx, &all, func() time.Duration { o.readSnapshots(ctx, name); return snapshotsPause })
 		every(ctx, &all, func() time.Duration { o.readEvents(ctx, name); return eventsPause })
 		every(ctx, &all, func() time.Duration { o.readServices(ctx, name); return servicesPause })
 	}

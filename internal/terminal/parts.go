@@ -42,6 +42,22 @@ func (o *screen) clusters(all []observe.Cluster) {
 	}
 	o.title("CLUSTERS", fmt.Sprintf("%s answer, %s nodes ready", of(answer, len(all)), of(nodesReady, nodes)))
 	o.table([]string{"CLUSTER", "CLOUD", "REGION", "API", "VERSION", "NODES READY", "PODS WELL"}, rows)
+	for _, c := range all {
+		if e := c.Snapshots; e != nil {
+			last := o.paint(red, "none yet")
+			if e.Last != nil {
+				last = e.Last.Format(time.RFC3339)
+			}
+			rehearsal := "none yet"
+			switch {
+			case e.Unfit != "":
+				rehearsal = o.paint(red, "failed")
+			case e.Rehearsed != nil:
+				rehearsal = e.Rehearsed.Format(time.RFC3339)
+			}
+			fmt.Fprintf(o, "  %s: last snapshot of etcd %s, %d in all; last rehearsal %s\n", c.Name, last, e.Number, rehearsal)
+		}
+	}
 }
 
 func (o *screen) mesh(m *observe.Mesh) {

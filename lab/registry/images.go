@@ -130,7 +130,7 @@ func images(in Inputs) []Image {
 	kubernetes := func(version, program, etcd, coreDNS, pause string) []Image {
 		kube := Binary{
 			Path: "/usr/local/bin/kube", Source: program,
-			Links: []string{"etcd", "etcdctl", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"},
+			Links: []string{"etcd", "etcdctl", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"},
 		}
 		return []Image{
 			{"registry.k8s.io/kube-apiserver:" + version, []Layer{kube}, call("kube-apiserver")},

@@ -45,7 +45,7 @@ const S3 = "198.18.0.9"
 
 // services are the names of what vendors have for everybody, as far as the lab has it.
 var services = []Zone{
-	service("amazonaws.com.", "*.amazonaws.com."), // s3.<region>
+	service("amazonaws.com.", "*.amazonaws.com."), // s3.<region>, s3.dualstack.<region>
 	service("digitaloceanspaces.com.", "*.digitaloceanspaces.com."),
 	service("storage.googleapis.com.", "storage.googleapis.com."),
 }

@@ -32,6 +32,7 @@ control_plane() {
 	mend
 	settle
 	snapshot
+	send
 	repository
 	install kubeadm
 	say "$NODE: the control plane's components are replaced one after the other: its API is away for about two minutes"
@@ -132,6 +133,12 @@ snapshot() {
 	rm -f "$STATE"/etcd-before-*.db
 	chmod 0600 "$store/snapshot.db"
 	mv "$store/snapshot.db" "$STATE/$(backup)"
+}
+
+# send has a snapshot in the bucket, where there are backups.
+send() {
+	command -v hybrid-snapshot >/dev/null || return 0
+	sent=$(hybrid-snapshot upgrade 2>&1) || die "nothing has been upgraded, for no snapshot of etcd could be sent to the bucket before: $sent; see \"hybrid backup list\", then run pulumi up again"
 }
 
 main "$@" </dev/null

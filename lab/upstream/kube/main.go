@@ -1,5 +1,5 @@
 // Command kube holds every Kubernetes program that the lab needs, and etcd with
-// its client. It runs the one that it is called by: all images of the control
+// its clients. It runs the one that it is called by: all images of the control
 // plane can then share one layer, and every machine one file.
 package main
 
@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/etcdctl/v3/ctlv3"
+	"go.etcd.io/etcd/etcdutl/v3/etcdutl"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
@@ -31,6 +32,7 @@ import (
 var programs = map[string]func(){
 	"etcd":                    func() { etcdmain.Main(os.Args) },
 	"etcdctl":                 ctlv3.MustStart,
+	"etcdutl":                 utility,
 	"kube-apiserver":          func() { os.Exit(cli.Run(apiserver.NewAPIServerCommand())) },
 	"kube-controller-manager": func() { os.Exit(cli.Run(controllermanager.NewControllerManagerCommand())) },
 	"kube-proxy":              func() { os.Exit(cli.Run(proxy.NewProxyCommand())) },
@@ -53,6 +55,17 @@ func main() {
 	}
 	// etcdctl's package switches on, for all programs here, that commands can be
 	// shortened. The others' commands can't be.
-	cobra.EnablePrefixMatching = name == "etcdctl"
+	cobra.EnablePrefixMatching = name == "etcdctl" || name == "etcdutl"
 	run()
+}
+
+// utility is etcdutl, whose root command is in a main package: what it does with
+// snapshots, and with data at rest.
+func utility() {
+	root := &cobra.Command{Use: "etcdutl", Short: "An administrative command line tool for etcd3."}
+	root.PersistentFlags().StringVarP(&etcdutl.OutputFormat, "write-out", "w", "simple", "set the output format (fields, json, protobuf, simple, table)")
+	root.AddCommand(etcdutl.NewSnapshotCommand(), etcdutl.NewDefragCommand(), etcdutl.NewHashKVCommand(), etcdutl.NewVersionCommand())
+	if err := root.Execute(); err != nil {
+		os.Exit(1)
+	}
 }
