@@ -131,4 +131,23 @@ eb81b2f811ca747b, started, psql-etcd-london, https://psql-etcd-london:2380, http
 			}
 		})
 	}
+	// One that is dead leaves before one that runs, whose leaving would end the majority.
+	for dead, want := range map[string]string{"frankfurt": "30a69044f5555af2 84b7ce9cf243a659", "america": "84b7ce9cf243a659 30a69044f5555af2"} {
+		m := scripttest.New(t, "kubectl")
+		m.File("list", members)
+		m.Program("kubectl", `case $* in *"get configmap"*) echo all ;; *"member list"*) cat `+m.Dir+`/list ;; *psql-etcd-`+dead+`:2379*) exit 1 ;; esac`)
+		_, stderr, calls, err := m.Run(clouds.Compose(keep, map[string]string{"MASTER": "london", "ETCD": "london"}), "etcd-members", "create")
+		if err != nil {
+			t.Errorf("%v: %s", err, stderr)
+		}
+		var removed []string
+		for _, call := range calls {
+			if _, id, found := strings.Cut(call, "member remove "); found {
+				removed = append(removed, id)
+			}
+		}
+		if got := strings.Join(removed, " "); got != want {
+			t.Errorf("without %s: removed %s, want %s", dead, got, want)
+		}
+	}
 }
