@@ -27,7 +27,6 @@ func (s *system) outputs() pulumi.Map {
 			"sshUser":        pulumi.String(c.SSHUser),
 			"nodes":          c.Addresses(),
 			"fixed":          c.Fixed(),
-			"life":           c.Lived(),
 		}
 		keys[c.Name] = c.SSHPrivateKey
 	}

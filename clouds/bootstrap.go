@@ -43,10 +43,10 @@ func scriptBody(name string) (string, error) {
 
 // bootstrap turns machines into a Kubernetes cluster by remote commands.
 //
-// Per machine: first-contact → prepare, and on DigitalOcean addresses. Then on the control
-// plane snapshots, where there are backups, → init → admin-conf, and for each worker token
-// (on the control plane) → join (on the worker). member then lets each node's kubelet have
-// its certificate, and takes a worker out of the cluster when it is deleted.
+// Per machine: first-contact → prepare, and on DigitalOcean addresses. Then on the control plane init →
+// admin-conf, and for each worker token (on the control plane) → join (on the
+// worker). member then lets each node's kubelet have its certificate, and takes a
+// worker out of the cluster when it is deleted.
 //
 // No step waits for a node to be Ready: nodes are by the mesh, which comes later
 // and so waits for that itself. What waited here could keep the mesh from starting,
@@ -61,10 +61,6 @@ type bootstrap struct {
 	*builder
 	key pulumi.StringOutput // SSH private key
 	pem pulumi.StringOutput // the same, in PEM
-	// born is the machine that the cluster was made with.
-	born pulumi.StringOutput
-	// life is Cluster.Life.
-	life pulumi.StringOutput
 }
 
 // host is a machine that has been contacted.
@@ -105,33 +101,28 @@ func (b *bootstrap) kubernetes(nodes []*Node) (adminConf pulumi.StringOutput, id
 		hosts = append(hosts, h)
 	}
 	control := hosts[0]
-	snapshots, err := b.snapshots(control)
+	if err := b.snapshots(control); err != nil {
+		return adminConf, nil, err
+	}
+	init, err := b.init(control)
 	if err != nil {
 		return adminConf, nil, err
 	}
-	init, err := b.init(control, snapshots)
-	if err != nil {
-		return adminConf, nil, err
-	}
-	b.life = b.firstInit(control.Machine, id(init))
-	cluster := pulumi.DependsOn([]pulumi.Resource{init})
 	age, err := b.age()
 	if err != nil {
 		return adminConf, nil, err
 	}
 	conf, err := b.run(control, step{
-		script: "admin-conf", after: pulumi.StringArray{b.life, age.ID().ToStringOutput()}, secret: true, timeout: "10m",
-		params:  pulumi.StringMap{"PUBLIC": control.PublicAddress},
-		options: []pulumi.ResourceOption{cluster},
+		script: "admin-conf", after: pulumi.StringArray{id(init), age.ID().ToStringOutput()}, secret: true, timeout: "10m",
+		params: pulumi.StringMap{"PUBLIC": control.PublicAddress},
 	})
 	if err != nil {
 		return adminConf, nil, err
 	}
 	control.Joined = init
 	control.Member, err = b.run(control, step{
-		script: "member", after: pulumi.StringArray{b.life}, timeout: "10m",
-		params:  pulumi.StringMap{"NODE": pulumi.String(control.Name), "ADDRESS": control.PrivateAddress, "TOKEN_ID": pulumi.String("")},
-		options: []pulumi.ResourceOption{cluster},
+		script: "member", after: pulumi.StringArray{id(init)}, timeout: "10m",
+		params: pulumi.StringMap{"NODE": pulumi.String(control.Name), "ADDRESS": control.PrivateAddress, "TOKEN_ID": pulumi.String("")},
 	})
 	if err != nil {
 		return adminConf, nil, err
@@ -182,7 +173,7 @@ func (b *bootstrap) prepare(n *Node) (*host, error) {
 
 // init creates the cluster on its control plane, and later brings that to changed
 // settings, and the API's certificate to changed names.
-func (b *bootstrap) init(control *host, needs []pulumi.Resource) (*remote.Command, error) {
+func (b *bootstrap) init(control *host) (*remote.Command, error) {
 	params := pulumi.All(control.PrivateAddress, control.PublicAddress).ApplyT(func(v []any) (map[string]string, error) {
 		return initParams(b.cluster, b.args, control.Name, v[0].(string), v[1].(string))
 	}).(pulumi.StringMapOutput)
@@ -190,7 +181,6 @@ func (b *bootstrap) init(control *host, needs []pulumi.Resource) (*remote.Comman
 		// Bringing a running control plane to other settings restarts its components
 		// one after the other; kubeadm waits up to five minutes for each.
 		script: "init", after: pulumi.StringArray{id(control.prepared)}, timeout: "30m", params: params,
-		options: []pulumi.ResourceOption{pulumi.DependsOn(needs)},
 	})
 }
 
@@ -216,9 +206,8 @@ func (b *bootstrap) age() (*tls.SelfSignedCert, error) {
 func (b *bootstrap) join(control *host, init *remote.Command, worker *host) error {
 	token, err := b.run(control, step{
 		script: "token", of: worker.Node, secret: true, timeout: "5m",
-		after:   pulumi.StringArray{b.life, worker.Machine},
-		params:  pulumi.StringMap{"NODE": pulumi.String(worker.Name)},
-		options: []pulumi.ResourceOption{pulumi.DependsOn([]pulumi.Resource{init})},
+		after:  pulumi.StringArray{id(init), worker.Machine},
+		params: pulumi.StringMap{"NODE": pulumi.String(worker.Name)},
 	})
 	if err != nil {
 		return err

@@ -20,8 +20,6 @@ type ClusterArgs struct {
 
 	// Snapshots says where snapshots of etcd go; nil: there are none.
 	Snapshots *Snapshots
-	// Former is the stack as it was; nil: there was none.
-	Former *Former
 	// DNSNames are those by which the Kubernetes API is reached. Its certificate
 	// is valid for them, and is renewed when they change.
 	DNSNames []string
@@ -81,9 +79,6 @@ type Cluster struct {
 	// Identity is replaced when the cluster is created again: what lives in the
 	// cluster is DeletedWith it, since it needs no deletion of its own then.
 	Identity pulumi.CustomResource
-	// Life is another one when the cluster is created again, but not when its control plane
-	// is brought back from a snapshot: what lives in the cluster is there again then.
-	Life pulumi.StringOutput
 	// Lost says that what can't be reached here is forgotten.
 	Lost bool
 
@@ -94,8 +89,6 @@ type Cluster struct {
 	pem pulumi.StringOutput
 	// hosts says that the federation's API is here.
 	hosts bool
-	// life is what is known of Life.
-	life pulumi.Map
 }
 
 // ControlPlane returns the node that runs the Kubernetes API.
@@ -148,18 +141,12 @@ func (c *Cluster) build(ctx *pulumi.Context, args ClusterArgs) error {
 		return err
 	}
 	b := &bootstrap{builder: s, key: c.SSHPrivateKey, pem: c.pem}
-	b.born = b.firstMachine(c.ControlPlane().Machine)
 	adminConf, identity, err := b.kubernetes(c.Nodes)
 	if err != nil {
 		return err
 	}
 	c.Identity = identity
-	c.Life = b.life
-	c.life = pulumi.Map{
-		"machine": b.born, "init": c.Life, "now": c.ControlPlane().Machine, "restore": pulumi.Int(args.Restore),
-		"snapshots": pulumi.Bool(args.Snapshots != nil),
-	}
-	return c.connect(s, adminConf, b.born)
+	return c.connect(s, adminConf)
 }
 
 // provision makes network and machines, in the same order on every cloud.
@@ -203,9 +190,6 @@ func (c *Cluster) provision(s *builder, cl cloud) error {
 		if err != nil {
 			return err
 		}
-		if i == 0 {
-			opts = append(opts, pulumi.ReplacementTrigger(pulumi.Int(s.args.Restore)))
-		}
 		n, err := cl.machine(node, machineType, opts...)
 		if err != nil {
 			return err
@@ -223,7 +207,7 @@ func (c *Cluster) provision(s *builder, cl cloud) error {
 }
 
 // connect makes the kubeconfig and the Kubernetes provider.
-func (c *Cluster) connect(s *builder, adminConf, born pulumi.StringOutput) error {
+func (c *Cluster) connect(s *builder, adminConf pulumi.StringOutput) error {
 	c.Kubeconfig = pulumi.ToSecret(pulumi.All(adminConf, c.ControlPlane().PublicAddress).ApplyT(
 		func(v []any) (string, error) {
 			text, err := AdminKubeconfig(c.Name, v[0].(string), v[1].(string))
@@ -236,8 +220,8 @@ func (c *Cluster) connect(s *builder, adminConf, born pulumi.StringOutput) error
 		Kubeconfig: c.Kubeconfig,
 		// Renewed certificates must not replace the provider, for that replaces
 		// every object in the cluster; a new control plane must, for its
-		// cluster is empty, unless it is brought back from a snapshot.
-		ClusterIdentifier:     pulumi.Sprintf("%s/%s", c.Name, born),
+		// cluster is empty.
+		ClusterIdentifier:     pulumi.Sprintf("%s/%s", c.Name, c.ControlPlane().Machine),
 		EnableServerSideApply: pulumi.Bool(true),
 		// Or a changed value would take the object away for a moment.
 		EnableConfigMapMutable: pulumi.Bool(true),
@@ -252,10 +236,6 @@ func (c *Cluster) connect(s *builder, adminConf, born pulumi.StringOutput) error
 // Fixed are the settings that can't change while the cluster is there, for a stack's
 // outputs: ReadFormer finds them there again.
 func (c *Cluster) Fixed() pulumi.StringMap { return pulumi.ToStringMap(c.fixed) }
-
-// Lived is what is to be known of the cluster's life, for a stack's outputs: ReadFormer
-// finds it there again.
-func (c *Cluster) Lived() pulumi.Map { return c.life }
 
 // Addresses describes the nodes for a stack's outputs.
 func (c *Cluster) Addresses() pulumi.Array {

@@ -63,7 +63,7 @@ func (b *builder) connect(api running) error {
 		// A new token or certificate must not replace the provider, for that
 		// replaces every object in the federation; new storage must, for it is
 		// empty.
-		ClusterIdentifier:      pulumi.Sprintf("%s/%s/%s", Context, host.Life, storage),
+		ClusterIdentifier:      pulumi.Sprintf("%s/%s/%s", Context, host.Identity.ID(), storage),
 		EnableServerSideApply:  pulumi.Bool(true),
 		EnableConfigMapMutable: pulumi.Bool(true),
 		EnableSecretMutable:    pulumi.Bool(true),

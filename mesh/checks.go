@@ -126,7 +126,7 @@ func (x *clusterMesh) checks(daemonSets []pulumi.Resource) error {
 			return strings.Join(ids, " ")
 		}).(pulumi.StringOutput),
 		"GENERATION": generation,
-	}, c.Life)
+	}, c.Identity.ID())
 	if err != nil {
 		return err
 	}

@@ -169,7 +169,7 @@ func federationSurvives(l *lab) {
 		l.Fatal(err)
 	}
 	l.eventually(rebootRecovery, func() error {
-		if err := l.controlPlaneReady("america"); err != nil {
+		if err := l.controlPlaneReady(); err != nil {
 			return err
 		}
 		return same()
