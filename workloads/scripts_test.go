@@ -64,15 +64,17 @@ frankfurt replica streaming
 func TestUp(t *testing.T) {
 	changed := strings.NewReplacer
 	for name, c := range map[string]struct {
-		list, mesh, try, want string
-		fails                 bool
+		list, mesh, try, edit, want string
+		fails                       bool
 	}{
-		"up":              {list: listed},
-		"one is missing":  {list: changed("replica streaming", "replica creating-replica").Replace(listed), mesh: "-> x established encrypted sleeve (frankfurt-1)", fails: true, want: "1 of 2 members in frankfurt lead or follow"},
-		"not following":   {list: changed("replica streaming", "replica running").Replace(listed), mesh: "-> x established encrypted sleeve (frankfurt-1)", fails: true, want: "1 of 2 members in frankfurt lead or follow"},
-		"cut off":         {list: changed("frankfurt", "nowhere").Replace(listed), mesh: "-> x retrying no route(frankfurt-1)"},
-		"no leader":       {list: changed("leader", "replica").Replace(listed), fails: true, want: "there is no leader"},
-		"wrong parameter": {list: listed, try: "unrecognized configuration parameter", fails: true, want: "PostgreSQL refuses hybrid:postgres.parameters: unrecognized configuration parameter"},
+		"up":                        {list: listed},
+		"one is missing":            {list: changed("replica streaming", "replica creating-replica").Replace(listed), mesh: "-> x established encrypted sleeve (frankfurt-1)", fails: true, want: "1 of 2 members in frankfurt lead or follow"},
+		"not following":             {list: changed("replica streaming", "replica running").Replace(listed), mesh: "-> x established encrypted sleeve (frankfurt-1)", fails: true, want: "1 of 2 members in frankfurt lead or follow"},
+		"cut off":                   {list: changed("frankfurt", "nowhere").Replace(listed), mesh: "-> x retrying no route(frankfurt-1)"},
+		"no leader":                 {list: changed("leader", "replica").Replace(listed), fails: true, want: "there is no leader"},
+		"wrong parameter":           {list: listed, try: "unrecognized configuration parameter", fails: true, want: "PostgreSQL refuses hybrid:postgres.parameters: unrecognized configuration parameter"},
+		"etcd is away for a moment": {list: listed, edit: "[ -e DIR/asked ] || { : >DIR/asked; echo Etcd is not responding properly; exit 1; }"},
+		"wrong settings":            {list: listed, edit: "echo of course; exit 1", fails: true, want: "Patroni does not take its settings: of course"},
 		"a restart is due": {list: changed("running ", "running restart", "replica streaming ", "replica streaming restart").Replace(listed),
 			want: "2 members take some of the parameters at their next start"},
 	} {
@@ -81,7 +83,7 @@ func TestUp(t *testing.T) {
 			m.File("list", c.list)
 			m.File("mesh", c.mesh+"\n")
 			m.File("try", c.try)
-			m.Program("kubectl", "case $* in *try.sh*) cat "+m.Dir+"/try; [ ! -s "+m.Dir+"/try ] ;; *HTTPSConnection*) cat "+m.Dir+"/list ;; esac")
+			m.Program("kubectl", "case $* in *try.sh*) cat "+m.Dir+"/try; [ ! -s "+m.Dir+"/try ] ;; *edit-config*) :; "+strings.ReplaceAll(c.edit, "DIR", m.Dir)+"\n;; *HTTPSConnection*) cat "+m.Dir+"/list ;; esac")
 			m.Program("curl", "cat "+m.Dir+"/mesh")
 			_, stderr, calls, err := m.Run(clouds.Compose(up, map[string]string{
 				"MASTER": "london", "WANT": "frankfurt 2\nlondon 2", "PARAMETERS": "work_mem = '4MB'\n", "DYNAMIC": "{}", "ETCD": "london", "LIST": listScript,

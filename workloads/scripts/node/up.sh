@@ -17,7 +17,8 @@ main() {
 	[ -z "$PARAMETERS" ] || said=$(printf '%s' "$PARAMETERS" | inside sh /etc/psql/scripts/try.sh 2>&1) ||
 		die "PostgreSQL refuses hybrid:postgres.parameters: $said"
 	within "there is no leader" leader
-	printf '%s' "$DYNAMIC" | inside patronictl edit-config psql --force --quiet --replace - >&2 || die "Patroni does not take its settings"
+	# While etcd gets another member it may not answer for seconds.
+	await 20 configure || die "Patroni does not take its settings: $(printf '%s\n' "$SAID" | tail -n 3)"
 	within "" complete
 	restarts=$(list | grep -c ' restart$') || true
 	[ "$restarts" = 0 ] || say "$restarts members take some of the parameters at their next start: patronictl list and patronictl restart psql, in a member's pod (docs/postgres.md)"
@@ -32,6 +33,8 @@ within() {
 }
 
 list() { inside python3 -ISc "$LIST" </dev/null; }
+
+configure() { printf '%s' "$DYNAMIC" | inside patronictl edit-config psql --force --quiet --replace -; }
 
 leader() {
 	members=$(list)
