@@ -17,7 +17,7 @@ const (
 	pauseLimit = 40 * time.Second
 	// bystanderLimit is the same when another cloud is lost, 12 s, and plannedLimit when
 	// the leader hands over, 4 to 5 s. Both are more where two cores carry all machines.
-	bystanderLimit, plannedLimit = 16 * time.Second, 8 * time.Second
+	bystanderLimit, plannedLimit = 16 * time.Second, 12 * time.Second
 )
 
 // TestPostgres goes through the life of a database: each part needs the one before.
