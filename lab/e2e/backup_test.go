@@ -127,9 +127,22 @@ func nothingInTheClear(l *lab) {
 // damagedBackup damages what is largest in the bucket, and sees a restore refuse it, and
 // the database go on.
 func damagedBackup(l *lab) {
+	mend := l.damage("/backup/psql/")
+	out, err := l.ask("postgres", "restore", "--to", "latest", "--yes")
+	if err == nil || !strings.Contains(err.Error(), "can't be restored") {
+		l.Errorf("the restore of a damaged backup: %v: %s", err, out)
+	}
+	mend()
+	l.streamAgain("a restore was refused", "", seeds)
+}
+
+// damage changes a byte in the middle of the largest object of a part of the
+// bucket. The function that it returns puts the object back as it was.
+func (l *lab) damage(part string) (mend func()) {
+	l.Helper()
 	largest, size := "", int64(0)
 	l.bucket(func(path string) {
-		if info, err := os.Stat(path); err == nil && strings.Contains(path, "/backup/psql/") && info.Size() > size {
+		if info, err := os.Stat(path); err == nil && strings.Contains(path, part) && info.Size() > size {
 			largest, size = path, info.Size()
 		}
 	})
@@ -142,14 +155,12 @@ func damagedBackup(l *lab) {
 	if err := os.WriteFile(largest, damaged, 0o600); err != nil {
 		l.Fatal(err)
 	}
-	out, err := l.ask("postgres", "restore", "--to", "latest", "--yes")
-	if err == nil || !strings.Contains(err.Error(), "can't be restored") {
-		l.Errorf("the restore of a damaged backup: %v: %s", err, out)
+	return func() {
+		l.Helper()
+		if err := os.WriteFile(largest, whole, 0o600); err != nil {
+			l.Fatal(err)
+		}
 	}
-	if err := os.WriteFile(largest, whole, 0o600); err != nil {
-		l.Fatal(err)
-	}
-	l.streamAgain("a restore was refused", "", seeds)
 }
 
 // droppedTable drops a table under load, and has the database of the moment before.

@@ -93,30 +93,14 @@ func askedSnapshot(l *lab) {
 
 // damagedSnapshot damages what is largest in the bucket, and sees a rehearsal notice it.
 func damagedSnapshot(l *lab) {
-	largest, size := "", int64(0)
-	l.bucket(func(path string) {
-		if info, err := os.Stat(path); err == nil && strings.Contains(path, "/etcd/frankfurt/data/") && info.Size() > size {
-			largest, size = path, info.Size()
-		}
-	})
-	whole, err := os.ReadFile(largest)
-	if err != nil {
-		l.Fatal(err)
-	}
-	damaged := bytes.Clone(whole)
-	damaged[len(damaged)/2] ^= 0xff
-	if err := os.WriteFile(largest, damaged, 0o600); err != nil {
-		l.Fatal(err)
-	}
+	mend := l.damage("/etcd/frankfurt/data/")
 	if _, err := l.snapshots("now"); err == nil || !strings.Contains(err.Error(), "exit status 1") {
 		l.Errorf("a rehearsal of a damaged snapshot: %v", err)
 	}
 	if out, err := l.ask("status"); err == nil || !strings.Contains(out, "the rehearsal of a restore of etcd has failed") {
 		l.Errorf("hybrid status: %v: %s", err, out)
 	}
-	if err := os.WriteFile(largest, whole, 0o600); err != nil {
-		l.Fatal(err)
-	}
+	mend()
 	if s, err := l.snapshots("now"); err != nil || s.Error != "" {
 		l.Errorf("of a whole one: %v: %+v", err, s)
 	}
