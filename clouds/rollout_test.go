@@ -189,7 +189,7 @@ func TestLogin(t *testing.T) {
 
 func TestTurnScript(t *testing.T) {
 	params := map[string]string{"NODE": "london-2", "VERSION": ""}
-	const pods = `Running=True\nRunning=False\nSucceeded=False\nFailed=False\n`
+	const pods = `Running=True kube-system/well\nRunning=False default/slow\nSucceeded=False default/done\nFailed=False default/gone\n`
 	answers := func(m *machine, ready, pods string) {
 		// The lease is renewed each time.
 		m.Program("kubectl", `case $* in
@@ -220,8 +220,8 @@ func TestTurnScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Program("sleep", "")
-	answers(m, "True", pods+`Pending=\n`)
-	if _, stderr, _, err = m.run("turn", "return", params); err == nil || !strings.Contains(stderr, "2 pods are not ready") {
+	answers(m, "True", pods+`Pending= default/new\n`)
+	if _, stderr, _, err = m.run("turn", "return", params); err == nil || !strings.Contains(stderr, "london-2 came back, so no other node is stopped: pod default/slow, pod default/new;") {
 		t.Errorf("found %v, %s", err, stderr)
 	}
 	// Nor while the node isn't Ready.

@@ -21,8 +21,8 @@ main() {
 # turn those from before.
 count_missing() {
 	[ ! -e "$STATE/missing-$NODE" ] || return 0
-	count=$(missing) || count=0
-	printf '%s\n' "$count" | put "$STATE/missing-$NODE"
+	pods=$(missing) || pods=
+	count "$pods" | put "$STATE/missing-$NODE"
 }
 
 back() {
@@ -32,7 +32,7 @@ back() {
 	before=$SAID
 	await 300 returned || die "node $NODE is not Ready${VERSION:+ with Kubernetes $VERSION} 5 minutes after it came back: see \"journalctl -u kubelet\" on it, then run pulumi up again"
 	quietly "uncordon-$NODE" kube uncordon "$NODE"
-	await 300 complete || die "$SAID pods are not ready 5 minutes after $NODE came back, so no other node is stopped: see \"kubectl get pods -A\", then run pulumi up again"
+	await 300 complete || die "not ready 5 minutes after $NODE came back, so no other node is stopped: $SAID; see \"kubectl get pods -A\", then run pulumi up again"
 	rm -f "$STATE/missing-$NODE"
 }
 
@@ -41,22 +41,25 @@ renewed() { kube -n kube-node-lease get lease "$NODE" -o 'jsonpath={.spec.renewT
 
 returned() { now=$(renewed) && [ "$now" != "$before" ] && ready; }
 
-# complete: no more pods are missing than before. Prints how many are.
+# complete: no more pods are missing than before. Prints which are.
 complete() {
 	now=$(missing) || return 1
-	echo "$now"
-	[ "$now" -le "$(cat "$STATE/missing-$NODE" 2>/dev/null || echo 0)" ]
+	printf '%s\n' "$now" | sed -e 's/^/pod /' -e '$!s/$/,/' | tr '\n' ' ' | sed 's/ $//'
+	[ "$(count "$now")" -le "$(cat "$STATE/missing-$NODE" 2>/dev/null || echo 0)" ]
 }
+
+# count LINES: how many there are.
+count() { printf '%s' "$1" | grep -c '' || true; }
 
 ready() {
 	found=$(kube get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}={.status.nodeInfo.kubeletVersion}' 2>/dev/null)
 	[ "${found%%=*}" = True ] && [ "${found#*=}" = "${VERSION:-${found#*=}}" ]
 }
 
-# missing is how many pods there are that are not ready and have not ended.
+# missing are the pods that are not ready and have not ended, each as namespace/name.
 missing() {
-	pods=$(kube get pods -A -o 'jsonpath={range .items[*]}{.status.phase}={.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' 2>/dev/null) || return 1
-	printf '%s\n' "$pods" | grep -c -v -e '^Succeeded=' -e '^Failed=' -e '=True$' -e '^$' || true
+	pods=$(kube get pods -A -o 'jsonpath={range .items[*]}{.status.phase}={.status.conditions[?(@.type=="Ready")].status} {.metadata.namespace}/{.metadata.name}{"\n"}{end}' 2>/dev/null) || return 1
+	printf '%s\n' "$pods" | sed -e '/^Succeeded=/d' -e '/^Failed=/d' -e '/=True /d' -e 's/^[^ ]* //' -e '/^$/d'
 }
 
 main "$@" </dev/null
