@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"slices"
@@ -13,7 +14,7 @@ import (
 
 // scripts run on nodes.
 //
-//go:embed scripts/node/admission.sh scripts/node/peer.sh scripts/node/peers.sh scripts/node/reclaim.sh scripts/node/up.sh
+//go:embed scripts/node/admission.sh scripts/node/end-peers.sh scripts/node/reclaim.sh scripts/node/take-part.sh scripts/node/up.sh
 var scripts embed.FS
 
 // weaveCommand is the command weave for machines.
@@ -21,27 +22,31 @@ var scripts embed.FS
 //go:embed scripts/node/weave.sh
 var weaveCommand string
 
+// steps are the names of those whose step is not named after its file. They are in the
+// commands: other names would run the steps again in stacks that are there.
+var steps = map[string]string{"end-peers": "peers", "take-part": "peer"}
+
 // script is one of them.
-func script(name, timeout string, params pulumi.StringMap, triggers ...pulumi.Input) (clouds.Script, error) {
-	body, err := scriptBody(name)
-	return clouds.Script{Name: "mesh-" + name, Body: body, Params: params, Triggers: triggers, Timeout: timeout}, err
+func script(file, timeout string, params pulumi.StringMap, triggers ...pulumi.Input) (clouds.Script, error) {
+	body, err := scriptBody(file)
+	return clouds.Script{Name: "mesh-" + cmp.Or(steps[file], file), Body: body, Params: params, Triggers: triggers, Timeout: timeout}, err
 }
 
 // scriptBody is a script without what begins every one.
-func scriptBody(name string) (string, error) {
-	text, err := scripts.ReadFile("scripts/node/" + name + ".sh")
+func scriptBody(file string) (string, error) {
+	text, err := scripts.ReadFile("scripts/node/" + file + ".sh")
 	if err != nil {
 		return "", err
 	}
 	var library string
-	switch name {
-	case "admission", "peers":
+	switch file {
+	case "admission", "end-peers":
 		reclaim, err := scripts.ReadFile("scripts/node/reclaim.sh")
 		if err != nil {
 			return "", err
 		}
 		library = string(reclaim)
-	case "peer":
+	case "take-part":
 		library = clouds.DrainLibrary
 	}
 	return library + string(text), nil
@@ -73,7 +78,7 @@ func (x *clusterMesh) admission(host *clusterMesh) (pulumi.Resource, error) {
 // engine closes the Kubernetes provider of a cluster that is replaced, and then deletes by
 // it (contract.IgnoreClose in https://github.com/pulumi/pulumi/blob/v3.253.0/pkg/resource/deploy/providers/registry.go).
 func (x *clusterMesh) peers(admission pulumi.Resource) (pulumi.Resource, error) {
-	s, err := script("peers", "5m", pulumi.StringMap{
+	s, err := script("end-peers", "5m", pulumi.StringMap{
 		"CLUSTER": pulumi.String(x.cluster.Name), "ADMIN": x.cluster.Kubeconfig,
 	})
 	if err != nil {
@@ -150,7 +155,7 @@ func (x *clusterMesh) checks(daemonSets []pulumi.Resource) error {
 // membership is its trigger: otherwise it would be the new peer that gives its
 // addresses back.
 func (x *clusterMesh) takePart(n *clouds.Node) error {
-	s, err := script("peer", "15m", pulumi.StringMap{"NODE": pulumi.String(n.Name)}, n.Member.ID())
+	s, err := script("take-part", "15m", pulumi.StringMap{"NODE": pulumi.String(n.Name)}, n.Member.ID())
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func composed(t *testing.T, name string, params map[string]string) string {
 }
 
 func TestScriptsAreShell(t *testing.T) {
-	for _, name := range []string{"admission", "peer", "peers", "up"} {
+	for _, name := range []string{"admission", "end-peers", "take-part", "up"} {
 		scripttest.Check(t, name, composed(t, name, map[string]string{"X": "it's\n$(two) lines"}))
 	}
 	for name, text := range map[string]string{"launch": launch, "reconnect": reconnect, "addressed": addressed} {
@@ -301,11 +301,11 @@ var reclaims = []string{
 	"curl -sf -m 5 http://127.0.0.1:6784/status/peers", "curl -sf -m 5 http://127.0.0.1:6784/status/ipam",
 }
 
-func TestPeers(t *testing.T) {
+func TestEndPeers(t *testing.T) {
 	params := map[string]string{"CLUSTER": "paris", "ADMIN": "users: []"}
 	const end = "kubectl --kubeconfig /var/lib/hybrid/paris.conf --request-timeout 100s -n kube-system delete daemonset weave-net --ignore-not-found --cascade=foreground --timeout=100s"
 	m := node(t)
-	_, stderr, calls, err := m.Run(composed(t, "peers", params), "mesh-peers", "delete")
+	_, stderr, calls, err := m.Run(composed(t, "end-peers", params), "mesh-peers", "delete")
 	if err != nil {
 		t.Errorf("%v: %s", err, stderr)
 	}
@@ -314,7 +314,7 @@ func TestPeers(t *testing.T) {
 	// A cluster that is lost can't be asked. Its workers may run: nothing is taken from them,
 	// and nothing waits for their machines, which go when this has ended.
 	m.Program("kubectl", "echo first: no route; echo no route to host >&2; exit 1")
-	_, stderr, calls, err = m.Run(composed(t, "peers", params), "mesh-peers", "delete")
+	_, stderr, calls, err = m.Run(composed(t, "end-peers", params), "mesh-peers", "delete")
 	if err != nil || !strings.HasSuffix(stderr, "could not be ended in paris: no route to host\n") {
 		t.Errorf("found %v: %s", err, stderr)
 	}
@@ -322,12 +322,12 @@ func TestPeers(t *testing.T) {
 	if left, err := filepath.Glob(m.Dir + "/var/lib/hybrid/*"); err != nil || len(left) > 0 {
 		t.Errorf("left on the machine: %v, %v", left, err)
 	}
-	if _, stderr, calls, err = m.Run(composed(t, "peers", params), "mesh-peers", "create"); err != nil || len(calls) > 0 {
+	if _, stderr, calls, err = m.Run(composed(t, "end-peers", params), "mesh-peers", "create"); err != nil || len(calls) > 0 {
 		t.Errorf("found %v: %s: %v", err, stderr, calls)
 	}
 }
 
-func TestPeer(t *testing.T) {
+func TestTakePart(t *testing.T) {
 	const kube = "kubectl --kubeconfig /etc/kubernetes/admin.conf "
 	const weave = kube + "--request-timeout 20s -n kube-system "
 	params := map[string]string{"NODE": "london-2"}
@@ -336,7 +336,7 @@ func TestPeer(t *testing.T) {
 	}
 	m := node(t)
 	m.Program("kubectl", answer("True"))
-	_, stderr, calls, err := m.Run(composed(t, "peer", params), "mesh-peer", "create")
+	_, stderr, calls, err := m.Run(composed(t, "take-part", params), "mesh-peer", "create")
 	if err != nil {
 		t.Errorf("%v: %s", err, stderr)
 	}
@@ -344,13 +344,13 @@ func TestPeer(t *testing.T) {
 		kube+"wait --for=condition=Ready node/london-2")
 
 	m.Program("kubectl", `case $* in *condition=Ready*) exit 1 ;; *jsonpath*) echo "Ready=False: no CNI" ;; *"get pods"*) echo pod/weave-net-abcde ;; esac`)
-	_, stderr, _, err = m.Run(composed(t, "peer", params), "mesh-peer", "create")
+	_, stderr, _, err = m.Run(composed(t, "take-part", params), "mesh-peer", "create")
 	if err == nil || !strings.Contains(stderr, "no CNI") || !strings.Contains(stderr, "did not become Ready") {
 		t.Errorf("found %v, %s", err, stderr)
 	}
 	m.Program("kubectl", answer("True"))
 
-	_, stderr, calls, err = m.Run(composed(t, "peer", params), "mesh-peer", "delete")
+	_, stderr, calls, err = m.Run(composed(t, "take-part", params), "mesh-peer", "delete")
 	if err != nil {
 		t.Errorf("%v: %s", err, stderr)
 	}
@@ -359,11 +359,11 @@ func TestPeer(t *testing.T) {
 
 	// A dead node must not keep anybody from deleting it.
 	m.Program("kubectl", `case $* in *jsonpath*) printf Unknown ;; *"get pods"*) echo pod/weave-net-abcde ;; *) exit 1 ;; esac`)
-	if _, stderr, calls, err = m.Run(composed(t, "peer", params), "mesh-peer", "delete"); err != nil || strings.Contains(fmt.Sprint(calls), "drain") {
+	if _, stderr, calls, err = m.Run(composed(t, "take-part", params), "mesh-peer", "delete"); err != nil || strings.Contains(fmt.Sprint(calls), "drain") {
 		t.Errorf("dead: %v: %s %v", err, stderr, calls)
 	}
 	m.Program("kubectl", `case $* in *jsonpath*) ;; *"get pods"*) exit 1 ;; esac`)
-	if _, stderr, _, err = m.Run(composed(t, "peer", params), "mesh-peer", "delete"); err != nil {
+	if _, stderr, _, err = m.Run(composed(t, "take-part", params), "mesh-peer", "delete"); err != nil {
 		t.Errorf("no such node: %v: %s", err, stderr)
 	}
 }
