@@ -49,16 +49,12 @@ var kubernetesPluginEdits = []edit{
 })`},
 }
 
-// pulumiEdits leave out of Pulumi's command the places for state, the keepers of
-// secrets and the sources of logs that are services of a cloud, with the SDKs of AWS,
-// Azure, Google and Vault that they import: a third of its code. The lab keeps state
-// in files and secrets by a passphrase. Two commands go as well: the assistant and the
-// viewer of traces.
-//
-// The last edit writes the state once for all steps that wait for that. Each still goes
-// on only when the state on disk has it. Pulumi writes the whole state for every step
-// alone, one after the other: on two cores a fifth of the time that the stack takes.
-var pulumiEdits = []edit{
+// pulumiLeftOut is what Pulumi's command is compiled without: the places for state, the
+// keepers of secrets and the sources of logs that are services of a cloud, with the SDKs
+// of AWS, Azure, Google and Vault that they import: a third of its code. The lab keeps
+// state in files and secrets by a passphrase. Two commands go as well: the assistant and
+// the viewer of traces.
+var pulumiLeftOut = []edit{
 	{pulumiModule, "backend/diy/backend.go", `	_ "gocloud.dev/blob/azureblob" // driver for azblob://
 `, ""},
 	{pulumiModule, "backend/diy/backend.go", `	"gocloud.dev/blob/gcsblob"     // driver for gs://
@@ -122,6 +118,12 @@ var pulumiEdits = []edit{
 	{pulumiModule, "cmd/pulumi/pulumi.go", `				trace.NewViewTraceCmd(),
 				trace.NewConvertTraceCmd(),
 `, ""},
+}
+
+// pulumiSnapshotEdits write the state once for all steps that wait for that. Each still
+// goes on only when the state on disk has it. Pulumi writes the whole state for every step
+// alone, one after the other: on two cores a fifth of the time that the stack takes.
+var pulumiSnapshotEdits = []edit{
 	{pulumiModule, "backend/snapshot.go", `			var err error
 			if request.mutator() {
 				err = sm.saveSnapshot()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/modfile"
@@ -101,7 +102,7 @@ func (b *Builder) programs() ([]program, error) {
 		weaveProgram("weaver"),
 		weaveProgram("weaveutil"),
 		weaveProgram("kube-utils"),
-		{name: "pulumi", dir: "lab", pkg: pulumiModule + "/cmd/pulumi", edits: pulumiEdits,
+		{name: "pulumi", dir: "lab", pkg: pulumiModule + "/cmd/pulumi", edits: slices.Concat(pulumiLeftOut, pulumiSnapshotEdits),
 			ldflags: strip + " -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=" + pulumi},
 		{name: "pulumi-resource-kubernetes", dir: "lab/upstream/kubernetesplugin", pkg: ".", edits: kubernetesPluginEdits,
 			embeds: []embed{
