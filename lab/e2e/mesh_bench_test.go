@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -221,7 +222,7 @@ func number(l *lab, text string) float64 {
 	return n
 }
 
-func median(x []float64) float64 {
+func median[T cmp.Ordered](x []T) T {
 	slices.Sort(x)
 	return x[len(x)/2]
 }

@@ -18,7 +18,7 @@ func etcdAway(l *lab) {
 		l.rest(5 * time.Second)
 		back := away()
 		l.rest(20 * time.Second)
-		rows := w.end(what, etcdLimit)
+		rows, _ := w.end(what, etcdLimit)
 		back()
 		l.streamAgain(what, "", seeds)
 		l.everywhere(rows)

@@ -7,34 +7,43 @@ import (
 // leaderCut cuts the leader's cloud off: another leads, nothing is lost, and what comes
 // back follows without a copy.
 func leaderCut(l *lab) {
-	old, _ := l.leader()
-	l.leaderLost("the leader's cloud was cut off", func() (end func()) {
-		network := l.machines(old)[0].NetworkID
-		if err := l.host.Cut(l.ctx, network); err != nil {
-			l.Fatal(err)
-		}
-		return func() {
-			if err := l.host.Mend(l.ctx, network); err != nil {
-				l.Fatal(err)
-			}
-		}
-	})
+	leaderLost(l, "the leader's cloud was cut off", cut)
+	// A failover is no change of settings.
+	l.must("preview", "--expect-no-changes")
 }
 
 // leaderOff powers it off.
 func leaderOff(l *lab) {
-	old, _ := l.leader()
-	l.leaderLost("the leader's cloud was powered off", func() (end func()) { return l.off(old+"-1", old+"-2") })
+	leaderLost(l, "the leader's cloud was powered off", powerOff)
+	l.must("preview", "--expect-no-changes")
 }
 
-func (l *lab) leaderLost(what string, lose func() (end func())) {
-	l.Helper()
+// cut cuts a cluster's cloud off, until the returned function is called.
+func cut(l *lab, cluster string) (end func()) {
+	network := l.machines(cluster)[0].NetworkID
+	if err := l.host.Cut(l.ctx, network); err != nil {
+		l.Fatal(err)
+	}
+	return func() {
+		if err := l.host.Mend(l.ctx, network); err != nil {
+			l.Fatal(err)
+		}
+	}
+}
+
+func powerOff(l *lab, cluster string) (end func()) { return l.off(cluster+"-1", cluster+"-2") }
+
+// leaderLost takes the leader's cloud away, and returns how long writes paused.
+func leaderLost(l *lab, what string, lose func(*lab, string) (end func())) time.Duration {
 	old, _ := l.leader()
 	w := l.startWriter(l.written())
 	l.rest(5 * time.Second)
-	end := lose()
-	l.rest(pauseLimit + 10*time.Second)
-	rows := w.end(what, pauseLimit)
+	lost := time.Now()
+	end := lose(l, old)
+	w.again(lost.Add(5*time.Second), pauseLimit+10*time.Second)
+	// The old leader may not take any meanwhile.
+	l.rest(10 * time.Second)
+	rows, pause := w.end(what, pauseLimit)
 	now, pod := l.leader()
 	if now == old {
 		l.Errorf("%s leads still", now)
@@ -45,8 +54,7 @@ func (l *lab) leaderLost(what string, lose func() (end func())) {
 	end()
 	l.streamAgain(what, "", seeds)
 	l.everywhere(rows)
-	// A failover is no change of settings.
-	l.must("preview", "--expect-no-changes")
+	return pause
 }
 
 // otherCut cuts a cloud off in which no member leads.
@@ -58,16 +66,12 @@ func otherCut(l *lab) {
 		}
 		w := l.startWriter(l.written())
 		l.rest(5 * time.Second)
-		network := l.machines(cluster)[0].NetworkID
-		if err := l.host.Cut(l.ctx, network); err != nil {
-			l.Fatal(err)
-		}
+		end := cut(l, cluster)
 		l.rest(20 * time.Second)
-		if err := l.host.Mend(l.ctx, network); err != nil {
-			l.Fatal(err)
-		}
+		end()
 		l.streamAgain(cluster+" was cut off", old, seeds)
-		l.everywhere(w.end(cluster+" was cut off", bystanderLimit))
+		rows, _ := w.end(cluster+" was cut off", bystanderLimit)
+		l.everywhere(rows)
 	}
 }
 
@@ -80,7 +84,7 @@ func leaderDrained(l *lab) {
 		l.Fatal(err)
 	}
 	l.rest(15 * time.Second)
-	rows := w.end("the leader's pod was drained", plannedLimit)
+	rows, _ := w.end("the leader's pod was drained", plannedLimit)
 	l.streamAgain("the leader's pod was drained", "", seeds)
 	l.everywhere(rows)
 }

@@ -156,7 +156,7 @@ func switchedOver(l *lab) {
 		if _, err := l.ask("postgres", "switchover", "--to", to); err != nil {
 			l.Fatal(err)
 		}
-		rows := w.end("switched over to "+to, plannedLimit)
+		rows, _ := w.end("switched over to "+to, plannedLimit)
 		l.streamAgain("switched over to "+to, to, seeds)
 		l.everywhere(rows)
 	}

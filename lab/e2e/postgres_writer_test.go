@@ -34,12 +34,11 @@ func (w *writer) stop() []row {
 	}
 	var acked []row
 	for line := range strings.Lines(out) {
-		var n int
-		var seconds, nanoseconds int64
-		if _, err := fmt.Sscanf(line, "%d %d.%d", &n, &seconds, &nanoseconds); err != nil {
-			w.l.Fatalf("the writer says %q: %v", line, err)
+		r, err := parseRow(line)
+		if err != nil {
+			w.l.Fatal(err)
 		}
-		acked = append(acked, row{n, time.Unix(seconds, nanoseconds)})
+		acked = append(acked, r)
 	}
 	if len(acked) == 0 {
 		w.l.Fatal("no row was acknowledged")
@@ -47,12 +46,11 @@ func (w *writer) stop() []row {
 	return acked
 }
 
-// end is stop, after a look at the longest pause.
-func (w *writer) end(what string, limit time.Duration) []int {
+// end is stop, with a look at the longest pause.
+func (w *writer) end(what string, limit time.Duration) (numbers []int, pause time.Duration) {
 	w.l.Helper()
 	acked := w.stop()
-	numbers := []int{acked[0].n}
-	var pause time.Duration
+	numbers = []int{acked[0].n}
 	for i, r := range acked[1:] {
 		numbers = append(numbers, r.n)
 		pause = max(pause, r.at.Sub(acked[i].at))
@@ -61,7 +59,33 @@ func (w *writer) end(what string, limit time.Duration) []int {
 	if pause > limit {
 		w.l.Errorf("%s: writes paused for %s, want at most %s", what, pause.Round(100*time.Millisecond), limit)
 	}
-	return numbers
+	return numbers, pause
+}
+
+// again waits until a row is acknowledged later than a moment.
+func (w *writer) again(moment time.Time, within time.Duration) {
+	w.l.Helper()
+	w.l.eventually(within, func() error {
+		out, err := w.l.kube("", w.cluster, "exec", "client", "--", "tail", "-n", "1", "/dev/shm/acked")
+		if err != nil {
+			return err
+		}
+		last, err := parseRow(out)
+		if err == nil && !last.at.After(moment) {
+			err = fmt.Errorf("row %d, of %s, is the last that was acknowledged", last.n, last.at.Format(time.TimeOnly))
+		}
+		return err
+	})
+}
+
+// parseRow reads a line of what the writer keeps: a row's number and the seconds since 1970.
+func parseRow(line string) (row, error) {
+	var n int
+	var seconds, nanoseconds int64
+	if _, err := fmt.Sscanf(line, "%d %d.%d", &n, &seconds, &nanoseconds); err != nil {
+		return row{}, fmt.Errorf("the writer says %q: %w", line, err)
+	}
+	return row{n, time.Unix(seconds, nanoseconds)}, nil
 }
 
 // off switches machines off, and returns how to switch them on.

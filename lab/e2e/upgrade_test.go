@@ -132,7 +132,7 @@ func upgradeAll(l *lab) {
 	l.up(l.at(""))
 	took := time.Since(start)
 	most := watched()
-	rows := w.end("all clusters were upgraded", upgradePauseLimit)
+	rows, _ := w.end("all clusters were upgraded", upgradePauseLimit)
 	fmt.Printf("--- all clusters were upgraded in %s; out of work at a time: %v\n", took.Round(time.Second), most)
 	if took > upgradeLimit {
 		l.Errorf("that took %s, want at most %s", took.Round(time.Second), upgradeLimit)
