@@ -212,6 +212,44 @@ func TestKeyboard(t *testing.T) {
 	}
 }
 
+// What was picked last is told, and nothing once it was closed, although the answer about
+// what was picked before comes later.
+func TestPickedLast(t *testing.T) {
+	v := newView(t, 3, 2)
+	p := Open(t, v.address)
+	p.Within(20*time.Second, updates+" >= 1")
+	const slow, quick = "p:london/default/psql-master-0", "n:america/america-2"
+	p.Text(fmt.Sprintf(`(() => {
+		const asked = window.fetch, late = new Promise((r) => window.release = r);
+		window.fetch = async (...a) => {
+			const answer = await asked(...a);
+			if (!String(a[0]).includes(encodeURIComponent(%q))) return answer;
+			await late;
+			setTimeout(() => window.released = true);
+			return answer;
+		};
+	})()`, slow))
+	pick := func(id string) {
+		p.Text(fmt.Sprintf(`document.getElementById(%q).dispatchEvent(new MouseEvent("click", {bubbles: true}))`, id))
+	}
+	told := `!document.getElementById("about").hidden && document.querySelector("#about h2").textContent === "node america-2"`
+	pick(slow)
+	pick(quick)
+	p.Within(10*time.Second, told)
+	pick(slow)
+	p.Keys(kb.Escape)
+	pick(quick)
+	p.Within(10*time.Second, told)
+	p.Text("window.release()")
+	p.Within(10*time.Second, "window.released === true")
+	// The answers are read by now, or with the next one.
+	before := p.Text(updates)
+	v.show(t)
+	p.Within(10*time.Second, updates+" > "+before+" && "+told)
+	p.Keys(kb.Escape)
+	p.Within(time.Second, `document.getElementById("about").hidden`)
+}
+
 // contrast finds the texts of the page that are hard to read, by the rule of WCAG
 // 2.2, 1.4.3: a ratio of at least 4.5.
 const contrast = `(() => {

@@ -94,15 +94,18 @@ function command(text) {
   return line;
 }
 
+// tell says more about what was picked. What was picked last counts, whichever answer
+// comes last.
 async function tell(id, move) {
-  const answer = await fetch('about?id=' + encodeURIComponent(id));
-  if (!answer.ok) { close(); return; }
-  const what = await answer.json();
-  const text = JSON.stringify(what);
   const mark = (on) => elements.get(chosen)?.setAttribute('aria-expanded', on);
   if (chosen !== id) mark('false');
   chosen = id;
   mark('true');
+  const answer = await fetch('about?id=' + encodeURIComponent(id));
+  const what = answer.ok ? await answer.json() : null;
+  if (chosen !== id) return;
+  if (!what) { close(); return; }
+  const text = JSON.stringify(what);
   if (about.dataset.text !== text) { // or a button would lose the focus
     about.dataset.text = text;
     about.querySelector('h2').textContent = what.title;
@@ -119,7 +122,7 @@ async function tell(id, move) {
 }
 
 function close() {
-  if (about.hidden) return;
+  if (!chosen) return;
   about.hidden = true;
   const e = elements.get(chosen);
   e?.setAttribute('aria-expanded', 'false');
