@@ -31,6 +31,7 @@ func TestPostgres(t *testing.T) {
 		{name: "another cloud is cut off", run: otherCut},
 		{name: "the leader's node is drained", run: leaderDrained},
 		{name: "the leader's cloud is powered off", run: leaderOff, long: true},
+		{name: "password and certificates are rotated", run: rotated, long: true},
 		{name: "a replica moves", run: moveReplica, long: true},
 		{name: "etcd is away", run: etcdAway, long: true},
 		{name: "disks are lost", run: disksLost, long: true},
