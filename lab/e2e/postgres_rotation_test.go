@@ -26,9 +26,9 @@ func rotated(l *lab) {
 	before, started := l.serving(), l.started()
 	l.up(config)
 	l.eventually(2*heard, func() error {
-		for pod, serial := range l.serving() {
-			if serial == before[pod] || serial == "" {
-				return fmt.Errorf("%s still shows its former certificate, %q", pod, serial)
+		for pod, certificate := range l.serving() {
+			if certificate == before[pod] {
+				return fmt.Errorf("%s still shows its former certificate", pod)
 			}
 		}
 		out, err := l.kube("SELECT 1", "london", "exec", "-i", "client", "--", "sh", "-c", "service=psql-master; "+strings.Replace(connect, "$(cat /etc/password/postgres)", password, 1))
@@ -109,18 +109,29 @@ func (l *lab) databasePods() map[[2]string]string {
 	return found
 }
 
-// serving are the serial numbers of the certificates that servers show, by pod.
+// showCertificate prints a hash of the certificate that a PostgreSQL server shows, which has
+// to be of the stack's authority. It asks for TLS as clients do
+// (https://www.postgresql.org/docs/17/protocol-message-formats.html, SSLRequest).
+const showCertificate = `import hashlib, socket, ssl, sys
+s = socket.create_connection((sys.argv[1], 5432), 5)
+s.sendall(bytes([0, 0, 0, 8, 4, 210, 22, 47]))
+assert s.recv(1) == b"S"
+c = ssl.create_default_context(cafile="/etc/tls/ca.crt")
+c.check_hostname = False
+print(hashlib.sha256(c.wrap_socket(s).getpeercert(True)).hexdigest())`
+
+// serving are the certificates that servers show, by pod.
 func (l *lab) serving() map[string]string {
 	l.Helper()
-	serials := map[string]string{}
+	shown := map[string]string{}
 	for pod, address := range l.databasePods() {
-		out, err := l.kube("", "london", "exec", "client", "--", "sh", "-c", "openssl s_client -starttls postgres -connect "+address+":5432 </dev/null 2>/dev/null | openssl x509 -noout -serial")
+		out, err := l.kube("", "london", "exec", "client", "--", "python3", "-c", showCertificate, address)
 		if err != nil {
 			l.Fatal(err)
 		}
-		serials[pod[1]] = out
+		shown[pod[1]] = out
 	}
-	return serials
+	return shown
 }
 
 // started are the times at which servers were, by pod.
