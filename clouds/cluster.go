@@ -217,11 +217,8 @@ func (c *Cluster) connect(s *builder, adminConf pulumi.StringOutput) error {
 			return text, err
 		})).(pulumi.StringOutput)
 	provider, err := kubernetes.NewProvider(s.ctx, s.named("kubernetes"), &kubernetes.ProviderArgs{
-		Kubeconfig: c.Kubeconfig,
-		// Renewed certificates must not replace the provider, for that replaces
-		// every object in the cluster; a new control plane must, for its
-		// cluster is empty.
-		ClusterIdentifier:     pulumi.Sprintf("%s/%s", c.Name, c.ControlPlane().Machine),
+		Kubeconfig:            c.Kubeconfig,
+		ClusterIdentifier:     c.identifier(),
 		EnableServerSideApply: pulumi.Bool(true),
 		// Or a changed value would take the object away for a moment.
 		EnableConfigMapMutable: pulumi.Bool(true),
@@ -231,6 +228,19 @@ func (c *Cluster) connect(s *builder, adminConf pulumi.StringOutput) error {
 	}, pulumi.Parent(c))
 	c.Provider = provider
 	return err
+}
+
+// identifier is what the Kubernetes provider knows the cluster by. Renewed certificates must
+// not replace the provider, for that replaces every object in the cluster; a new control
+// plane must, for its cluster is empty.
+//
+// It is known when Identity is, and so counts as changed whenever that is replaced. The
+// engine closes a provider that it is going to replace, and can't delete by it any more: the
+// federation's must not go without what its objects are deleted with, which is in the host.
+func (c *Cluster) identifier() pulumi.StringOutput {
+	return pulumi.All(c.ControlPlane().Machine, c.Identity.ID()).ApplyT(func(v []any) string {
+		return fmt.Sprintf("%s/%s", c.Name, v[0])
+	}).(pulumi.StringOutput)
 }
 
 // Fixed are the settings that can't change while the cluster is there, for a stack's
