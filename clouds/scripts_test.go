@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -252,8 +253,9 @@ func TestMember(t *testing.T) {
 		t.Errorf("the control plane has no token to delete: %v %v", err, calls)
 	}
 
+	asked := slices.Repeat([]string{kube + "get node london-2", kube + "drain london-2 --ignore-daemonsets --delete-emptydir-data --force --timeout=10s"}, 12)
 	for ready, want := range map[string][]string{
-		"True":    {kube + "get node london-2", kube + "drain london-2", kube + "delete node london-2 --ignore-not-found"},
+		"True":    append(slices.Clone(asked), kube+"delete node london-2 --ignore-not-found"),
 		"Unknown": {kube + "get node london-2", kube + "delete node london-2 --ignore-not-found"},
 		"":        {kube + "get node london-2", kube + "delete node london-2 --ignore-not-found"},
 	} {
@@ -278,8 +280,25 @@ func TestMember(t *testing.T) {
 	if err == nil || !strings.Contains(stderr, "pod stubborn-0 in namespace shop may not leave, by the PodDisruptionBudget never") {
 		t.Errorf("found %v, %s", err, stderr)
 	}
-	called(t, calls, kube+"get node london-2", kube+"drain london-2 --ignore-daemonsets --delete-emptydir-data --force --timeout=120s",
-		kube+"-n shop get poddisruptionbudgets", kube+"uncordon london-2")
+	called(t, calls, append(slices.Clone(asked), kube+"-n shop get poddisruptionbudgets", kube+"uncordon london-2")...)
+	// Its machine is gone, which the cluster gets to know after the first 10 seconds.
+	m.Program("kubectl", `case $* in
+	*"get node"*) [ -e `+m.Dir+`/gone ] && printf Unknown || printf True ;;
+	*drain*) : >`+m.Dir+`/gone; exit 1 ;;
+	esac`)
+	_, stderr, calls, err = m.run("member", "delete", worker)
+	if err != nil || strings.Contains(stderr, "not drained") {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, calls, append(asked[:3:3], kube+"delete node london-2 --ignore-not-found")...)
+	// That the API doesn't answer once says nothing of the node.
+	m.Program("kubectl", `case $* in
+	*"get node"*) [ -e `+m.Dir+`/asked ] && printf True || { : >`+m.Dir+`/asked; exit 1; } ;;
+	esac`)
+	if _, stderr, calls, err = m.run("member", "delete", worker); err != nil || stderr != "" {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	called(t, calls, asked[0], asked[0], asked[1], kube+"delete node london-2 --ignore-not-found")
 }
 
 // A kubelet that the API server can't verify is no member.

@@ -2,21 +2,28 @@
 
 # drain NODE [FLAG...]: moves its pods elsewhere, as far as their budgets allow that within
 # $SECONDS_TO_LEAVE. Runs on the control plane. A pod that may not leave is told, and ends
-# the script. Fails if pods have not ended for another reason. Of a node that is not Ready
-# it could not be confirmed that a pod has ended.
-drain() {
-	node=$1
-	shift
+# the script. Fails if pods have not ended for another reason.
+drain() { evict "$SECONDS_TO_LEAVE" "$@" || refused; }
+SECONDS_TO_LEAVE=300
+
+# evict SECONDS NODE [FLAG...]: has its pods end within so many seconds. Of a node that is
+# not Ready it could not be confirmed that a pod has ended.
+evict() {
+	seconds=$1 node=$2
+	shift 2
 	log=$STATE/drain-$node.log
 	kubectl="kubectl --kubeconfig $ROOT/etc/kubernetes/admin.conf"
-	ready=$($kubectl get node "$node" --ignore-not-found --request-timeout 20s -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')
+	ready=$($kubectl get node "$node" --ignore-not-found --request-timeout 20s -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' 2>"$log") || return 1
 	[ "$ready" = True ] || return 0
-	$kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data "$@" --timeout="${SECONDS_TO_LEAVE}s" >"$log" 2>&1 && return
+	$kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data "$@" --timeout="${seconds}s" >"$log" 2>&1
+}
+
+# refused ends the script if it was a budget that kept pods, and fails if not.
+refused() {
 	kept=$(kept) || kept=
 	[ -n "$kept" ] || return 1
 	stay "$kept"
 }
-SECONDS_TO_LEAVE=300
 
 # stay REASON: lets pods in again where they could not leave, and ends the script.
 stay() {
@@ -35,9 +42,13 @@ kept() {
 }
 
 # leave NODE: drains one that goes for good. What can't be moved goes with it: the machine
-# may be gone already, before the cluster knows.
+# may be gone already, and the cluster get to know that only now. So it is asked every 10
+# seconds whether the node is Ready still.
 leave() {
 	SECONDS_TO_LEAVE=120
-	drain "$1" --force || say "node $1 was not drained within $SECONDS_TO_LEAVE seconds, taking it out all the same: $(tail -n 3 "$STATE/drain-$1.log")"
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+		evict 10 "$1" --force && return
+	done
+	refused || say "node $1 was not drained within $SECONDS_TO_LEAVE seconds, taking it out all the same: $(tail -n 3 "$STATE/drain-$1.log")"
 }
 
