@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -97,22 +98,22 @@ func (l *lab) edited(host string, e edits, project string) string {
 // with the first.
 func refusals(l *lab) {
 	before := l.ids()
-	// america can't be replaced at all: it hosts the federation.
-	for i, c := range []struct{ config, want, way string }{
-		{l.edited("america", edits{}.with("america", "networkCidr", "10.31.0.0/24"), "lab"), `cluster "america": networkCidr changes`, "pulumi destroy"},
-		{l.edited("america", edits{}.with("frankfurt", "networkCidr", "10.21.0.0/24"), "lab"), `cluster "frankfurt": networkCidr changes`, "replace: true"},
-		{l.edited("america", edits{}.with("frankfurt", "zone", "eu-central-1b"), "lab"), `cluster "frankfurt": zone changes`, "replace: true"},
-		{l.edited("america", nil, "lab-two"), `cluster "america": gcp:project changes`, "pulumi destroy"},
-	} {
-		out, err := l.pulumi("preview", c.config)
-		if err == nil || !strings.Contains(out, c.want) || !strings.Contains(out, c.way) {
-			l.Errorf("preview: %v; want it refused, with %q and %q", err, c.want, c.way)
+	all := edits{}.with("america", "networkCidr", "10.31.0.0/24").with("frankfurt", "networkCidr", "10.21.0.0/24").with("frankfurt", "zone", "eu-central-1b")
+	config := l.edited("america", all, "lab-two")
+	for _, verb := range [][]string{{"preview"}, updating} {
+		out, err := l.pulumi(append(slices.Clone(verb), config)...)
+		if err == nil {
+			l.Errorf("pulumi %s has not refused what ends clusters", verb[0])
 		}
-		if i > 0 {
-			continue
-		}
-		if out, err = l.pulumi("up", "--yes", "--skip-preview", c.config); err == nil || !strings.Contains(out, c.want) {
-			l.Errorf("up: %v; want it refused, with %q", err, c.want)
+		// america can't be replaced at all: it hosts the federation.
+		for change, way := range map[string]string{
+			`cluster "america": networkCidr changes`: "pulumi destroy", `cluster "america": gcp:project changes`: "pulumi destroy",
+			`cluster "frankfurt": networkCidr changes`: "replace: true", `cluster "frankfurt": zone changes`: "replace: true",
+		} {
+			_, line, _ := strings.Cut(out, change)
+			if line, _, _ = strings.Cut(line, "\n"); !strings.Contains(line, way) {
+				l.Errorf("pulumi %s: want a line with %q and %q:\n%s", verb[0], change, way, tail(out, 40))
+			}
 		}
 	}
 	if now := l.ids(); !maps.Equal(now, before) {

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -95,6 +97,9 @@ func wrongSettings(l *lab) {
 
 func previewFromNothing(l *lab) {
 	out := l.must("preview")
+	if _, err := os.Stat(filepath.Join(l.stack.State, "pulumi", "logs")); !errors.Is(err, fs.ErrNotExist) {
+		l.Errorf("Pulumi logs all that it does: %v; see lab/build/edits.go", err)
+	}
 	for _, resource := range []string{
 		"digitalocean:index:Droplet", "aws:ec2:Instance", "gcp:compute:Instance",
 		"london-2-join", "frankfurt-1-init", "america-kubernetes",
@@ -143,10 +148,11 @@ func (l *lab) allReady(want map[string][]string) {
 	}
 }
 
+// noChanges is for all that there is: mesh, federation, names and database too. The
+// parts of tests that change something end with a preview.
 func noChanges(l *lab) {
-	l.must("preview", "--expect-no-changes")
-	l.must("refresh", "--yes", "--skip-preview", "--expect-no-changes")
 	l.must("up", "--yes", "--skip-preview", "--expect-no-changes")
+	l.must("refresh", "--yes", "--skip-preview", "--expect-no-changes")
 }
 
 // workers adds a worker, of the vendor's own image, and takes it away.

@@ -49,7 +49,6 @@ func federationUp(l *lab) {
 			l.Errorf("kubectl get clusters doesn't list %s", cluster)
 		}
 	}
-	l.must("preview", "--expect-no-changes")
 }
 
 func whoMay(l *lab) {
