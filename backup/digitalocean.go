@@ -7,6 +7,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
+// withoutSpaces are DigitalOcean's regions that have no Spaces, see
+// https://docs.digitalocean.com/products/spaces/details/availability/.
+var withoutSpaces = []string{"ams2", "nyc1", "nyc2", "ric1", "sfo1"}
+
 // digitalOcean makes a bucket in Spaces. Buckets are made by S3's own API, which takes no
 // token: a key for all of them makes this one, and the keys that are given away enter
 // this one only.

@@ -167,6 +167,20 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// Not each of DigitalOcean's regions has Spaces.
+func TestRegionWithoutSpaces(t *testing.T) {
+	for region, want := range map[string]bool{"lon1": true, "nyc1": false} {
+		clusters := slices.Clone(all)
+		clusters[0].Region = region
+		s := DefaultSettings()
+		s.Enabled, s.Cluster = true, "london"
+		problems := strings.Join(s.Problems(clusters, "frankfurt"), "")
+		if want != (problems == "") || !want && !strings.Contains(problems, "in nyc1, where DigitalOcean has no Spaces") {
+			t.Errorf("%s: found %q", region, problems)
+		}
+	}
+}
+
 // One cloud alone has no other for its bucket.
 func TestOneCloud(t *testing.T) {
 	same := slices.Clone(all)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Folder is the name of the folder of all that is about buckets, beside the clouds' own
@@ -44,6 +45,50 @@ type Cloud struct {
 	Keys map[string]string `json:"keys"`
 }
 
+// New is a cloud without any.
+func New() Cloud { return Cloud{Buckets: map[string]*Policy{}, Keys: map[string]string{}} }
+
+// Allow adds statements to the policy of a bucket, if the cloud has one of that name.
+func (c Cloud) Allow(bucket string, statements ...Statement) {
+	policy, ok := c.Buckets[bucket]
+	if !ok {
+		return
+	}
+	if policy == nil {
+		policy = &Policy{Version: "2012-10-17"}
+		c.Buckets[bucket] = policy
+	}
+	policy.Statement = append(policy.Statement, statements...)
+}
+
+// What vendors without policies of S3's kind let those in for who may read a bucket, or
+// write into it.
+var (
+	reading = [2][]string{{"s3:ListBucket"}, {"s3:GetObject"}}
+	writing = [2][]string{
+		{"s3:ListBucket", "s3:ListBucketMultipartUploads"},
+		{"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"},
+	}
+)
+
+// Reading lets those with the keys read a bucket.
+func Reading(bucket string, keys []string) []Statement { return statements(bucket, keys, reading) }
+
+// Writing lets them write into it, too.
+func Writing(bucket string, keys []string) []Statement { return statements(bucket, keys, writing) }
+
+func statements(bucket string, keys []string, actions [2][]string) (out []Statement) {
+	if len(keys) == 0 {
+		return nil
+	}
+	for i, resource := range []string{bucket, bucket + "/*"} {
+		out = append(out, Statement{
+			Effect: "Allow", Principal: map[string][]string{"AWS": keys}, Action: actions[i], Resource: []string{"arn:aws:s3:::" + resource},
+		})
+	}
+	return out
+}
+
 // Write says what a cloud has. dir is the folder of the clouds' files.
 func Write(dir, cloud string, has Cloud) error {
 	folder := filepath.Join(dir, Folder, Grants)
@@ -69,26 +114,20 @@ func Ensure(dir string) error {
 	return errors.Join(os.MkdirAll(filepath.Join(dir, Folder, Grants), 0o700), os.MkdirAll(filepath.Join(dir, Folder, Data), 0o700))
 }
 
-// Empty says whether a bucket has no objects.
-func Empty(dir, bucket string) (bool, error) {
+// Leave removes a bucket with all that is in it. One that isn't empty stays, and refused
+// is the error, unless it is forced.
+func Leave(dir, bucket string, force bool, refused error) error {
 	entries, err := os.ReadDir(path(dir, bucket))
-	if errors.Is(err, os.ErrNotExist) {
-		return true, nil
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	for _, e := range entries {
-		if e.Name() != temporary {
-			return false, err
-		}
+	if !force && slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() != temporary }) {
+		return refused
 	}
-	return true, err
+	return errors.Join(os.RemoveAll(path(dir, bucket)), os.RemoveAll(filepath.Join(dir, Folder, Data, "meta", bucket)))
 }
 
 // temporary is the server's own folder in each bucket.
 const temporary = ".sgwtmp"
-
-// Remove removes a bucket with all that is in it.
-func Remove(dir, bucket string) error {
-	return errors.Join(os.RemoveAll(path(dir, bucket)), os.RemoveAll(filepath.Join(dir, Folder, Data, "meta", bucket)))
-}
 
 func path(dir, bucket string) string { return filepath.Join(dir, Folder, Data, objects, bucket) }

@@ -49,14 +49,7 @@ func bucket() *cloud.Type {
 		},
 		Change: retag,
 		Leave: func(tx *cloud.Tx, o *cloud.Object) error {
-			empty, err := buckets.Empty(tx.Cloud.Dir(), o.ID)
-			if err == nil && !empty && !provider.Bool(o.Props, "forceDestroy", false) {
-				err = fmt.Errorf("BucketNotEmpty: The bucket you tried to delete is not empty: %s", o.ID)
-			}
-			if err != nil {
-				return err
-			}
-			return buckets.Remove(tx.Cloud.Dir(), o.ID)
+			return buckets.Leave(tx.Cloud.Dir(), o.ID, provider.Bool(o.Props, "forceDestroy", false), fmt.Errorf("BucketNotEmpty: The bucket you tried to delete is not empty: %s", o.ID))
 		},
 	}
 }

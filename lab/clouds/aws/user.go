@@ -128,7 +128,7 @@ func accessKey() *cloud.Type {
 
 // publish says what there is of buckets, and who may enter them.
 func publish(s *cloud.State, dir string) error {
-	has := buckets.Cloud{Buckets: map[string]*buckets.Policy{}, Keys: map[string]string{}}
+	has := buckets.New()
 	keys := map[string][]string{} // by user
 	for _, o := range s.All(typeAccessKey) {
 		has.Keys[o.ID] = provider.Str(o.Props, "secret")
@@ -146,18 +146,11 @@ func publish(s *cloud.State, dir string) error {
 		for _, statement := range d.Statement {
 			for _, resource := range words(statement.Resource) {
 				name, _, _ := strings.Cut(strings.TrimPrefix(resource, "arn:aws:s3:::"), "/")
-				policy, ok := has.Buckets[name]
-				users := keys[provider.Str(o.Props, "user")]
-				if !ok || len(users) == 0 {
-					continue
+				if users := keys[provider.Str(o.Props, "user")]; len(users) > 0 {
+					has.Allow(name, buckets.Statement{
+						Effect: "Allow", Principal: map[string][]string{"AWS": users}, Action: words(statement.Action), Resource: []string{resource},
+					})
 				}
-				if policy == nil {
-					policy = &buckets.Policy{Version: "2012-10-17"}
-					has.Buckets[name] = policy
-				}
-				policy.Statement = append(policy.Statement, buckets.Statement{
-					Effect: "Allow", Principal: map[string][]string{"AWS": users}, Action: words(statement.Action), Resource: []string{resource},
-				})
 			}
 		}
 	}

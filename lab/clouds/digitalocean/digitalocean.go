@@ -65,8 +65,10 @@ func New() *cloud.Cloud {
 		Types: map[string]*cloud.Type{
 			typeVpc: vpc(), typeSSHKey: sshKey(), typeTag: tag(), typeFirewall: firewall(),
 			typeDroplet: droplet(), typeReserved: reservedIP(), typeAssignment: assignment(),
+			typeSpacesBucket: spacesBucket(), typeSpacesKey: spacesKey(),
 		},
 		Policies: policies,
+		Publish:  publish,
 		NotFound: func(r cloud.Ref) error {
 			return apiError(404, "the resource you were accessing could not be found: there is no %s %s", kind(r.Type), r.ID)
 		},

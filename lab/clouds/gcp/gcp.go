@@ -1,6 +1,6 @@
-// Package gcp simulates Google Compute Engine and Cloud DNS for the lab: exactly the
-// resources that the program uses, with the API's rules and its words for
-// breaking them.
+// Package gcp simulates Google Compute Engine and Cloud DNS, and of Cloud Storage the buckets
+// and who may enter them, for the lab: exactly the resources that the program uses, with the
+// API's rules and its words for breaking them.
 package gcp
 
 import (
@@ -49,9 +49,12 @@ func New() *cloud.Cloud {
 		Types: map[string]*cloud.Type{
 			typeNetwork: network(), typeSubnetwork: subnetwork(), typeFirewall: firewall(),
 			typeAddress: address(), typeInstance: instance(), typeManagedZone: managedZone(), typeRecordSet: recordSet(),
+			typeBucket: bucket(), typeBucketMember: bucketMember(), typeAccount: account(), typeHmacKey: hmacKey(),
 		},
 		Policies: policies,
-		Publish:  publish,
+		Publish: func(s *cloud.State, dir string) error {
+			return errors.Join(publishZones(s, dir), publishBuckets(s, dir))
+		},
 		NotFound: func(r cloud.Ref) error { return errors.New("googleapi: Error 404: " + notFound(r.ID)) },
 		InUse: func(o *cloud.Object, by []*cloud.Object) error {
 			if o.Type == typeManagedZone {

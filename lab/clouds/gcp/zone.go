@@ -126,10 +126,10 @@ func lookupZone(c *cloud.Cloud) func(call *provider.Call, in props) (props, erro
 	}
 }
 
-// publish writes the zones for the name server. Of several zones of one domain it
+// publishZones writes the zones for the name server. Of several zones of one domain it
 // has the oldest: to whose name servers the domain is delegated is no business
 // here, and it would be those of the first.
-func publish(s *cloud.State, dir string) error {
+func publishZones(s *cloud.State, dir string) error {
 	all := s.All(typeManagedZone)
 	slices.SortFunc(all, func(a, b *cloud.Object) int {
 		return cmp.Compare(provider.Str(a.Props, "managedZoneId"), provider.Str(b.Props, "managedZoneId"))
