@@ -51,6 +51,9 @@ func files(from embed.FS, folder string) (pulumi.StringMap, error) {
 // config is the ConfigMap of the settings. JSON is YAML, too.
 func (b *builder) config() (pulumi.StringMap, error) {
 	data := pulumi.StringMap{"common.yml": pulumi.String(common), "master": pulumi.String(b.args.Master)}
+	if from := b.args.RestoreFrom.Bucket; from != "" {
+		data["restore-from"] = pulumi.String(from) // first.sh waits for how to enter it
+	}
 	for name, value := range map[string]any{
 		"stack.yml":     b.stack(),
 		"bootstrap.yml": map[string]any{"bootstrap": map[string]any{"dcs": b.dynamic(), "method": "first", "first": first}},
