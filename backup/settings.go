@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"hybrid/clouds"
@@ -53,7 +54,8 @@ type Settings struct {
 	// federation's etcd. All of the last day are kept, and one of each day for SnapshotDays.
 	SnapshotMinutes int `json:"snapshotMinutes"`
 	SnapshotDays    int `json:"snapshotDays"`
-	// RehearsalHours is the time between two rehearsals of their restore, in a place beside.
+	// RehearsalHours is the time between two rehearsals of a restore, of each cluster's and of
+	// the database, in a place beside.
 	RehearsalHours int `json:"rehearsalHours"`
 	// MaxAgeHours is how old the last backup may be, and MaxLagMinutes how old the first
 	// change that isn't in the bucket, before hybrid status is not healthy.
@@ -92,9 +94,21 @@ var (
 	// As S3 has it, which is the strictest: without dots, which certificates don't cover.
 	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
 	regionName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
-	// A size as pgBackRest reads it.
-	walSize = regexp.MustCompile(`^[1-9][0-9]*(MB|GB)$`)
+	walSize    = regexp.MustCompile(`^([1-9][0-9]{0,5})(MB|GB)$`)
 )
+
+// MaxWALMegabytes is MaxWAL in units of 2²⁰ bytes; 0 if it isn't valid.
+func (s Settings) MaxWALMegabytes() int {
+	m := walSize.FindStringSubmatch(s.MaxWAL)
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(m[1])
+	if m[2] == "GB" {
+		n *= 1024
+	}
+	return n
+}
 
 // Problems says what is wrong with the settings, one line for each. master is the cluster
 // of the data.
@@ -130,6 +144,8 @@ func (s Settings) Problems(all []clouds.Settings, master string) []string {
 			add("all clusters are in the cloud of the data: expected endpoint, existing and region of a bucket elsewhere")
 		case !slices.Contains(names, s.Cluster):
 			add("cluster is %q: expected one in another cloud than the data's, in whose cloud and region the bucket shall be: %s", s.Cluster, strings.Join(names, ", "))
+		case s.Place(all).Cloud == clouds.DigitalOcean && slices.Contains(withoutSpaces, s.Place(all).Region):
+			add("cluster is %q, in %s, where DigitalOcean has no Spaces: expected another cluster, or endpoint", s.Cluster, s.Place(all).Region)
 		}
 		if s.Region != "" {
 			add("region is %q without endpoint: leave it out, the bucket is in that of its cluster", s.Region)

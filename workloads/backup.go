@@ -49,7 +49,10 @@ func (b *builder) backup() error {
 		return nil
 	}
 	store := b.args.Backup.Store
-	data := pulumi.StringMap{"pgbackrest.conf": b.bucketConfig(store.Bucket, store.Key(purpose))}
+	data := pulumi.StringMap{
+		"pgbackrest.conf": b.bucketConfig(store.Bucket, store.Key(purpose)),
+		"max-wal":         pulumi.String(fmt.Sprint(b.args.Backup.MaxWALMegabytes())), // for pgbackrest-push.sh
+	}
 	if store.Authority != "" {
 		data["ca.crt"] = pulumi.String(store.Authority)
 	}
@@ -73,7 +76,7 @@ func (b *builder) bucketConfig(bucket, key pulumi.StringInput) pulumi.StringOutp
 	return pulumi.All(bucket, key, store.AccessKey, store.SecretKey).ApplyT(func(all []any) string {
 		values := map[string]string{
 			"endpoint": store.Endpoint, "region": store.Region, "authority": authority,
-			"full": fmt.Sprint(b.args.Backup.Full), "maxWal": b.args.Backup.MaxWAL,
+			"full": fmt.Sprint(b.args.Backup.Full),
 		}
 		for i, name := range []string{"bucket", "key", "accessKey", "secretKey"} {
 			values[name] = all[i].(string)
@@ -88,5 +91,5 @@ func (b *builder) schedule() map[string]int {
 		return map[string]int{}
 	}
 	s := b.args.Backup.Settings
-	return map[string]int{"fullHours": s.FullHours, "incrementalHours": s.IncrementalHours, "maxAgeHours": s.MaxAgeHours, "maxLagMinutes": s.MaxLagMinutes}
+	return map[string]int{"fullHours": s.FullHours, "incrementalHours": s.IncrementalHours, "maxAgeHours": s.MaxAgeHours, "maxLagMinutes": s.MaxLagMinutes, "rehearsalHours": s.RehearsalHours}
 }

@@ -25,14 +25,17 @@ type backups struct {
 	Error   string  `json:"error"`
 	Lag     float64 `json:"lag"` // seconds
 	Dropped bool    `json:"dropped"`
+	// Rehearsed is the Unix time of the last rehearsal that went well; 0: none has.
+	Rehearsed int64  `json:"rehearsed"`
+	Unfit     string `json:"unfit"` // why the last one has failed
 }
 
 func backupsCommand(t *target) *cobra.Command {
-	var asJSON bool
+	var asJSON, rehearse bool
 	var now string
 	c := &cobra.Command{
 		Use:   "backups",
-		Short: "List the database's backups, and what hasn't got to the bucket yet; make one",
+		Short: "List the database's backups, and what hasn't got to the bucket yet; make or try one",
 		Args:  cobra.NoArgs,
 		RunE: onDatabase(t, func(ctx context.Context, s *observe.Snapshot, o *observe.Observer, _ []string) error {
 			l := s.PostgreSQL.Leader
@@ -45,6 +48,12 @@ func backupsCommand(t *target) *cobra.Command {
 					return err
 				}
 			}
+			if rehearse {
+				fmt.Fprintf(os.Stderr, "%s of %s restores the last backup and the log beside the database, and throws that away\n", l.Pod, l.Cluster)
+				if _, err := o.Script(ctx, l.Cluster, l.Namespace, l.Pod, "restore.py", "rehearse"); err != nil {
+					return err
+				}
+			}
 			b, text, err := readBackups(ctx, o, l)
 			if err != nil {
 				return err
@@ -54,7 +63,7 @@ func backupsCommand(t *target) *cobra.Command {
 			} else if err := b.print(); err != nil {
 				return err
 			}
-			if b.Error != "" || b.Dropped {
+			if b.Error != "" || b.Dropped || b.Unfit != "" {
 				return errUnhealthy
 			}
 			return nil
@@ -63,6 +72,7 @@ func backupsCommand(t *target) *cobra.Command {
 	c.Flags().BoolVar(&asJSON, "json", false, "print it for programs")
 	c.Flags().StringVar(&now, "now", "", "make one first: full, or incr, of what has changed since the last one")
 	c.Flags().Lookup("now").NoOptDefVal = "incr"
+	c.Flags().BoolVar(&rehearse, "rehearse", false, "try a restore first, in a place beside")
 	return c
 }
 
@@ -88,7 +98,13 @@ func (b *backups) print() error {
 	}
 	fmt.Printf("the log has waited for the bucket for %.0f s\n", b.Lag)
 	if b.Dropped {
-		fmt.Println("✗ the log in the bucket has a gap: more waited than maxWal allows. The next backup closes it")
+		fmt.Println("✗ the log in the bucket has a gap: more waited than maxWal allows, or went with a leader. The next backup closes it")
+	}
+	if b.Rehearsed > 0 {
+		fmt.Printf("a restore was last rehearsed at %s\n", time.Unix(b.Rehearsed, 0).UTC().Format(time.RFC3339))
+	}
+	if b.Unfit != "" {
+		fmt.Println("✗ the last rehearsal has failed: " + b.Unfit)
 	}
 	if b.Error != "" {
 		fmt.Println("✗ " + b.Error)

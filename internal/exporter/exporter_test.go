@@ -172,8 +172,8 @@ const lookedAt = 1_795_703_232
 // backups makes a leader say this of its backups, of which one a day is wanted.
 func backups(facts map[string]any) func(*fakecloud.Cloud) {
 	return func(c *fakecloud.Cloud) {
-		c.Schedule = map[string]any{"maxAgeHours": 26, "maxLagMinutes": 5}
-		c.Backup = map[string]any{"at": lookedAt}
+		c.Schedule = map[string]any{"maxAgeHours": 26, "maxLagMinutes": 5, "rehearsalHours": 24}
+		c.Backup = map[string]any{"at": lookedAt, "since": lookedAt - 60}
 		maps.Copy(c.Backup, facts)
 	}
 }
@@ -197,6 +197,9 @@ var faults = []fault{
 	{"Patroni is refused", func(c *fakecloud.Cloud) { c.Refused["psql-master-0"] = "certificate verify failed" }, []string{"PatroniRefused"}},
 	{"the last backup is too old", backups(map[string]any{"backups": []any{map[string]any{"stop": lookedAt - 27*3600}}}), []string{"PostgreSQLBackupOld"}},
 	{"there is no backup", backups(map[string]any{"since": lookedAt - 3600}), []string{"PostgreSQLBackupOld"}},
+	{"a restore of the database can't be rehearsed", backups(map[string]any{
+		"backups": []any{map[string]any{"stop": lookedAt - 3600}}, "unfit": "a file is damaged",
+	}), []string{"PostgreSQLBackupUnfit"}},
 	{"the log doesn't get to the bucket", backups(map[string]any{
 		"backups": []any{map[string]any{"stop": lookedAt - 3600}}, "lag": 600, "error": "no route to host",
 	}), []string{"PostgreSQLArchiveLags"}},

@@ -65,6 +65,7 @@ var (
 	replicaSeconds     = metric("postgresql_replica_lag_seconds", "How old the replica's state is.", "cluster", "pod", "address")
 	replicaSilent      = metric("postgresql_replica_silent_seconds", "How long the leader hasn't heard of the replica.", "cluster", "pod", "address")
 	backupLast         = metric("postgresql_backup_last_timestamp_seconds", "When the last backup of the database ended, in Unix time.")
+	backupRehearsed    = metric("postgresql_backup_rehearsal_timestamp_seconds", "When a restore of the database was last rehearsed well, in Unix time.")
 	backupNumber       = metric("postgresql_backups", "How many backups of the database there are.")
 	backupLag          = metric("postgresql_archive_lag_seconds", "How long the first finished segment of the log has waited for the bucket.")
 	risk               = metric("postgresql_risk", "The database isn't protected against the loss of the cluster.", "cluster", "chosen")
@@ -183,6 +184,9 @@ func gatherPostgreSQL(p *observe.PostgreSQL, put func(d *prometheus.Desc, value 
 		put(backupLag, b.LagSeconds)
 		if b.Last != nil {
 			put(backupLast, float64(b.Last.Unix()))
+		}
+		if b.Rehearsed != nil {
+			put(backupRehearsed, float64(b.Rehearsed.Unix()))
 		}
 	}
 	for name, r := range told(p.Replicas) {

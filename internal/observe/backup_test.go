@@ -23,14 +23,18 @@ func TestBackups(t *testing.T) {
 		"never one":    {map[string]any{"since": now - day, "error": "no route"}, "postgresql: there is no backup: no route", false},
 		"old":          {map[string]any{"backups": backup(27 * 3600)}, "postgresql: the last backup is 27 h old, and may be 26", false},
 		"lag":          {map[string]any{"backups": backup(day), "lag": 600, "error": "no route"}, "postgresql: what was committed 10 min ago isn't in the bucket yet: no route", false},
+		"rehearsed":    {map[string]any{"backups": backup(day), "since": now - 3*day, "rehearsed": now - day}, "", false},
+		"unfit":        {map[string]any{"backups": backup(day), "unfit": "damaged"}, "postgresql: the rehearsal of a restore has failed: damaged", false},
+		"long ago":     {map[string]any{"backups": backup(day), "rehearsed": now - 3*day}, "postgresql: no restore has been rehearsed for 72 h", false},
+		"never":        {map[string]any{"backups": backup(day), "since": now - day}, "postgresql: no restore has been rehearsed for 24 h", false},
 		"gap":          {map[string]any{"backups": backup(day), "dropped": true}, "postgresql: the log in the bucket has a gap", false},
 	} {
 		c := fakecloud.New(t, 3, 2)
 		if x.facts != nil {
 			if x.facts["off"] == nil {
-				c.Schedule = map[string]any{"maxAgeHours": 26, "maxLagMinutes": 5}
+				c.Schedule = map[string]any{"maxAgeHours": 26, "maxLagMinutes": 5, "rehearsalHours": 24}
 			}
-			c.Backup = map[string]any{"at": now}
+			c.Backup = map[string]any{"at": now, "since": now - 60}
 			for k, v := range x.facts {
 				c.Backup[k] = v
 			}

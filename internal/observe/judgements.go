@@ -78,6 +78,7 @@ var (
 	unprotected         = judgement(Warning, "postgresql", "PostgreSQLUnprotected", "not protected against the loss of $object")
 
 	backupOld   = judgement(Critical, "postgresql", "PostgreSQLBackupOld", "the last backup of the database is older than the settings allow, or there is none")
+	backupUnfit = judgement(Critical, "postgresql", "PostgreSQLBackupUnfit", "the last rehearsal of a restore of the database has failed, or was too long ago")
 	archiveLags = judgement(Critical, "postgresql", "PostgreSQLArchiveLags", "what has been committed doesn't get to the bucket, or the log there has a gap")
 
 	podNotWell = judgement(Warning, "pod", "PodNotWell", "pod $object of $cluster is not well")

@@ -48,16 +48,20 @@ func (o *screen) clusters(all []observe.Cluster) {
 			if e.Last != nil {
 				last = e.Last.Format(time.RFC3339)
 			}
-			rehearsal := "none yet"
-			switch {
-			case e.Unfit != "":
-				rehearsal = o.paint(red, "failed")
-			case e.Rehearsed != nil:
-				rehearsal = e.Rehearsed.Format(time.RFC3339)
-			}
-			fmt.Fprintf(o, "  %s: last snapshot of etcd %s, %d in all; last rehearsal %s\n", c.Name, last, e.Number, rehearsal)
+			fmt.Fprintf(o, "  %s: last snapshot of etcd %s, %d in all; last rehearsal %s\n", c.Name, last, e.Number, o.rehearsal(e.Rehearsed, e.Unfit))
 		}
 	}
+}
+
+// rehearsal is when a restore was last rehearsed, unless the last rehearsal has failed.
+func (o *screen) rehearsal(at *time.Time, unfit string) string {
+	switch {
+	case unfit != "":
+		return o.paint(red, "failed")
+	case at == nil:
+		return "none yet"
+	}
+	return at.Format(time.RFC3339)
 }
 
 func (o *screen) mesh(m *observe.Mesh) {
@@ -195,7 +199,7 @@ func (o *screen) postgres(p *observe.PostgreSQL) {
 		if b.Last != nil {
 			last = b.Last.Format(time.RFC3339)
 		}
-		fmt.Fprintf(o, "  last backup %s, %d in all; the log has waited for the bucket for %s\n", last, b.Number, secondsOf(&b.LagSeconds))
+		fmt.Fprintf(o, "  last backup %s, %d in all; last rehearsal %s; the log has waited for the bucket for %s\n", last, b.Number, o.rehearsal(b.Rehearsed, b.Unfit), secondsOf(&b.LagSeconds))
 	}
 	var rows []row
 	for _, r := range p.Replicas {

@@ -7,11 +7,14 @@ restore.py take              puts that in its place: the server must be stopped
 restore.py stop              stops the server
 restore.py undo              puts what was there before back: the server must be stopped
 restore.py confirm           removes what was there before
+restore.py rehearse          on the leader: does what mark and prepare do for the latest time, in
+                             a place of its own, and throws the result away
 
 What is wrong with a backup is found by prepare, while the database goes on.
 """
 
 import datetime
+import fcntl
 import json
 import os
 import re
@@ -22,7 +25,8 @@ import time
 
 CONF = "/etc/psql/backup/pgbackrest.conf"
 BASE = "/var/lib/psql/"
-DATA, NEXT, BEFORE = BASE + "data", BASE + "restored", BASE + "before"
+DATA, NEXT, BEFORE, TRIED = BASE + "data", BASE + "restored", BASE + "before", BASE + "rehearsed"
+UNFIT = "/run/psql/unfit"  # why the last rehearsal has failed, for backup.py
 PGBACKREST = ["pgbackrest", "--config=" + CONF, "--stanza=psql"]
 # No client reaches this server, and what it has for the bucket waits there.
 ALONE = ["-c", "listen_addresses=", "-c", "unix_socket_directories=/tmp", "-c", "archive_mode=on", "-c", "archive_command=false",
@@ -53,7 +57,7 @@ def sql(text):
     return run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-c", text], "the leader").strip()
 
 
-def mark(text):
+def marked(text):
     now = datetime.datetime.fromisoformat(sql("SET timezone = 'UTC'; SELECT to_json(clock_timestamp())").strip('"'))
     target = now if text == "latest" else datetime.datetime.fromisoformat(text)
     if target.tzinfo is None:
@@ -67,7 +71,11 @@ def mark(text):
         if time.monotonic() > end:
             raise Refused("what has been committed last doesn't get to the bucket: hybrid postgres backups says why")
         time.sleep(0.2)
-    print(target.isoformat())
+    return target.isoformat()
+
+
+def mark(text):
+    print(marked(text))
 
 
 def stop():
@@ -95,25 +103,55 @@ def fetching(path):
     return f"restore_command = '{command}'"
 
 
-def prepare(text):
+def fetch(text, path):
+    """Makes the database of a time, in a folder. It returns the label of the backup that it is from."""
     target = datetime.datetime.fromisoformat(text)
-    all = backups()
-    usable = [b for b in all if b["timestamp"]["stop"] <= target.timestamp()]
+    usable = [b for b in backups() if b["timestamp"]["stop"] <= target.timestamp()]
     if not usable:
         raise Refused("the bucket has no backup from before " + text)
+    label = usable[-1]["label"]
     need, free = usable[-1]["info"]["size"] * 1.1 + (256 << 20), shutil.disk_usage(BASE).free
     if free < need:
         raise Refused(f"the restored database needs {need / 1e9:.1f} GB beside the present one, and {free / 1e9:.1f} GB are free in {BASE}")
-    shutil.rmtree(NEXT, ignore_errors=True)
-    os.mkdir(NEXT, 0o700)
+    shutil.rmtree(path, ignore_errors=True)
+    os.mkdir(path, 0o700)
     try:
-        run(PGBACKREST + ["--pg1-path=" + NEXT, "--type=time", "--target=" + text, "--set=" + usable[-1]["label"], "restore"],
-            "backup " + usable[-1]["label"] + " can't be restored")
-        recovery(NEXT, [fetching(NEXT), f"recovery_target_time = '{text}'", "recovery_target_action = 'shutdown'"])
-        run(["postgres", "-D", NEXT, *ALONE], f"backup {usable[-1]['label']} and the log don't lead to {text}")
+        run(PGBACKREST + ["--pg1-path=" + path, "--type=time", "--target=" + text, "--set=" + label, "restore"], "backup " + label + " can't be restored")
+        recovery(path, [fetching(path), f"recovery_target_time = '{text}'", "recovery_target_action = 'shutdown'"])
+        run(["postgres", "-D", path, *ALONE], f"backup {label} and the log don't lead to {text}")
     except BaseException:
-        shutil.rmtree(NEXT, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
         raise
+    return label
+
+
+def alone():
+    """Waits until no other restore is fetched here: their servers would meet."""
+    lock = open(BASE + "restore.lock", "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def prepare(text):
+    with alone():
+        fetch(text, NEXT)
+
+
+def rehearse():
+    try:
+        at = marked("latest")
+        with alone():
+            label = fetch(at, TRIED)
+            shutil.rmtree(TRIED)
+        # The bucket remembers it, whoever leads next.
+        run(PGBACKREST + ["--set=" + label, f"--annotation=rehearsed={int(time.time())}", "annotate"], "the bucket")
+    except Refused as e:
+        with open(UNFIT, "w") as file:
+            file.write(str(e))
+        raise
+    if os.path.exists(UNFIT):
+        os.remove(UNFIT)
+    print(label)
 
 
 def promote(path):
@@ -171,6 +209,6 @@ def confirm():
 
 
 try:
-    {"mark": mark, "prepare": prepare, "take": take, "stop": stop, "undo": undo, "confirm": confirm}[sys.argv[1]](*sys.argv[2:])
+    {"mark": mark, "prepare": prepare, "take": take, "stop": stop, "undo": undo, "confirm": confirm, "rehearse": rehearse}[sys.argv[1]](*sys.argv[2:])
 except Refused as e:
     sys.exit(str(e))
