@@ -36,6 +36,7 @@ func TestPostgres(t *testing.T) {
 		{name: "etcd is away", run: etcdAway, long: true},
 		{name: "disks are lost", run: disksLost, long: true},
 		{name: "switched over to london", run: switchedOver},
+		{name: "a restore is rehearsed", run: rehearsedRestore},
 	})
 	l.leave()
 }

@@ -1,0 +1,60 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hybrid/lab/buckets"
+	"hybrid/lab/system/paths"
+)
+
+// TestBuckets has snapshots go to DigitalOcean's Spaces and to Google's Cloud Storage. AWS' are
+// TestSnapshots' and TestBackup's. The clusters are as few as can be, so that it takes minutes.
+func TestBuckets(t *testing.T) {
+	l := openLong(t)
+	in := func(cluster string) func(*lab) {
+		return func(l *lab) { l.snapshotsIn(cluster) }
+	}
+	l.steps(t, []part{
+		{name: "Spaces", run: in("london")},
+		{name: "Cloud Storage", run: in("america")},
+	})
+}
+
+// snapshotsIn makes a bucket in a cluster's cloud, where the stack may have had another one
+// elsewhere, and waits for snapshots in it, which are tried.
+func (l *lab) snapshotsIn(cluster string) {
+	config := l.config(func(settings map[string]any) {
+		settings["hybrid:clusters"] = []any{
+			map[string]any{"name": "london", "cloud": "digitalocean", "region": "lon1", "networkCidr": "10.10.0.0/24", "serviceCidr": "10.96.0.0/16", "workers": 1, "federationHost": true},
+			map[string]any{"name": "america", "cloud": "gce", "region": "us-west1", "networkCidr": "10.30.0.0/24", "serviceCidr": "10.98.0.0/16", "workers": 1},
+		}
+		settings["hybrid:postgres"] = map[string]any{"enabled": false}
+		settings["hybrid:zone"] = map[string]any{"enabled": false}
+		backup := settings["hybrid:backup"].(map[string]any)
+		backup["enabled"], backup["cluster"] = true, cluster
+	})
+	l.up(config)
+	l.must("preview", "--expect-no-changes", config)
+	cloud := map[string]string{"london": "digitalocean", "america": "gcp"}[cluster]
+	bucket := l.storeBucket()
+	if has := l.cloudHas(cloud); has.Buckets[bucket] == nil || len(has.Keys) == 0 {
+		l.Fatalf("%s has no bucket %s, or lets no one in: %+v", cloud, bucket, has)
+	}
+	l.eventually(snapshotLimit, func() error {
+		out, err := l.ask("backup", "now", "--json")
+		if err == nil && strings.Count(out, `"why":"asked"`) < 2 {
+			err = fmt.Errorf("want one of each cluster, found %s", out)
+		}
+		return err
+	})
+	for _, name := range []string{"london", "america"} {
+		if _, err := os.Stat(filepath.Join(l.stack.State, paths.Clouds, buckets.Folder, buckets.Data, "objects", bucket, "etcd", name, "snapshots")); err != nil {
+			l.Error(err)
+		}
+	}
+	fmt.Printf("--- snapshots are in %s's bucket %s, and were tried\n", cloud, bucket)
+}
