@@ -22,8 +22,7 @@ var (
 	destroying = []string{"destroy", "--yes", "--skip-preview"}
 )
 
-// cutOff cuts the administrator off from one cluster, which goes on with all others. That
-// nothing is to be changed afterwards follows from the state, which is what it was.
+// cutOff cuts the administrator off from one cluster, which goes on with all others.
 func cutOff(l *lab) {
 	const cluster = "frankfurt"
 	l.must(refreshing...) // what changes by itself is recorded before
@@ -47,6 +46,7 @@ func cutOff(l *lab) {
 			l.Fatal(err)
 		}
 	})
+	l.must("preview", "--expect-no-changes")
 	if now := l.peers(); !maps.Equal(now, peers) {
 		l.Errorf("the mesh's pods were %v, now they are %v", peers, now)
 	}
