@@ -96,8 +96,12 @@ func wrongSettings(l *lab) {
 }
 
 func previewFromNothing(l *lab) {
+	logs := filepath.Join(l.stack.State, "pulumi", "logs")
+	if err := os.RemoveAll(logs); err != nil { // of an earlier version
+		l.Fatal(err)
+	}
 	out := l.must("preview")
-	if _, err := os.Stat(filepath.Join(l.stack.State, "pulumi", "logs")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(logs); !errors.Is(err, fs.ErrNotExist) {
 		l.Errorf("Pulumi logs all that it does: %v; see lab/build/edits.go", err)
 	}
 	for _, resource := range []string{
