@@ -48,13 +48,20 @@ func backupsCommand(t *target) *cobra.Command {
 					return err
 				}
 			}
+			read := func() (*backups, string, error) { return readBackups(ctx, o, l) }
 			if rehearse {
+				before := int64(0)
+				if b, _, err := read(); err == nil {
+					before = b.Rehearsed
+				}
 				fmt.Fprintf(os.Stderr, "%s of %s restores the last backup and the log beside the database, and throws that away\n", l.Pod, l.Cluster)
 				if _, err := o.Script(ctx, l.Cluster, l.Namespace, l.Pod, "restore.py", "rehearse"); err != nil {
 					return err
 				}
+				told := read
+				read = func() (*backups, string, error) { return rehearsed(ctx, time.Second, before, told) }
 			}
-			b, text, err := readBackups(ctx, o, l)
+			b, text, err := read()
 			if err != nil {
 				return err
 			}
@@ -74,6 +81,28 @@ func backupsCommand(t *target) *cobra.Command {
 	c.Flags().Lookup("now").NoOptDefVal = "incr"
 	c.Flags().BoolVar(&rehearse, "rehearse", false, "try a restore first, in a place beside")
 	return c
+}
+
+// tellLimit is the time until a leader tells of a rehearsal: it reads the bucket every 10
+// seconds, and then writes what it tells as often.
+const tellLimit = time.Minute
+
+// rehearsed reads, every so often, what is told of backups until that is not the rehearsal of
+// before any more, Unix time.
+func rehearsed(ctx context.Context, every time.Duration, before int64, read func() (*backups, string, error)) (*backups, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, tellLimit)
+	defer cancel()
+	for {
+		b, text, err := read()
+		if err != nil || b.Rehearsed != before {
+			return b, text, err
+		}
+		select {
+		case <-time.After(every):
+		case <-ctx.Done():
+			return nil, "", fmt.Errorf("the rehearsal went well, but the leader doesn't tell of it: %w", ctx.Err())
+		}
+	}
 }
 
 func readBackups(ctx context.Context, o *observe.Observer, l *observe.Server) (*backups, string, error) {
