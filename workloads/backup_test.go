@@ -146,8 +146,8 @@ scope["glob"].glob = lambda path: ["/x/%s.ready" % name for name in scope["waits
 print(*sorted(scope["missing"]({"until": "000000010000000000000003"})))
 `
 
-// A gap in the log is what the bucket lacks between the last backup and its end, and what
-// isn't to come any more, whoever has led.
+// A gap is a segment of the log after the last backup that the bucket lacks although it has
+// later ones, and that no member will still send. Leaders may have changed in between.
 func TestGaps(t *testing.T) {
 	script, err := scripts.ReadFile("scripts/pod/backup.py")
 	if err != nil {

@@ -169,7 +169,7 @@ func (r *restore) exchange(ctx context.Context, how, question string) (err error
 	if err := r.patronictl(ctx, "restart", topology.Scope, r.home.pod, "--force"); err != nil {
 		return err
 	}
-	if err := r.await(ctx, leadsIn, "lead", func(p *observe.PostgreSQL) bool { return true }); err != nil {
+	if err := r.await(ctx, leadsIn, "does not lead", func(p *observe.PostgreSQL) bool { return true }); err != nil {
 		return err
 	}
 	fmt.Printf("%s leads, after %.1f s\n", r.home.pod, time.Since(start).Seconds())
@@ -183,7 +183,7 @@ func (r *restore) exchange(ctx context.Context, how, question string) (err error
 	if err := resume(); err != nil {
 		return err
 	}
-	if err := r.await(ctx, followsIn, "be followed by all", func(p *observe.PostgreSQL) bool {
+	if err := r.await(ctx, followsIn, "is not followed by all members", func(p *observe.PostgreSQL) bool {
 		well := 0
 		for _, m := range p.Replicas {
 			if m.OK {
@@ -201,7 +201,8 @@ func (r *restore) exchange(ctx context.Context, how, question string) (err error
 	return nil
 }
 
-// await waits until psql-master-0 leads, and more.
+// await waits until psql-master-0 leads, and more. what says what is wrong if that takes
+// longer than the limit.
 func (r *restore) await(ctx context.Context, limit time.Duration, what string, more func(*observe.PostgreSQL) bool) error {
 	for start := time.Now(); ; {
 		p := r.o.Look(ctx).PostgreSQL
@@ -212,7 +213,7 @@ func (r *restore) await(ctx context.Context, limit time.Duration, what string, m
 			return ctx.Err()
 		}
 		if time.Since(start) > limit {
-			return fmt.Errorf("%s does not %s after %s (%s): hybrid postgres status", r.home.pod, what, limit, p.Error)
+			return fmt.Errorf("%s %s after %s (%s): hybrid postgres status", r.home.pod, what, limit, p.Error)
 		}
 	}
 }

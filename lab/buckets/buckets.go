@@ -109,6 +109,15 @@ func Write(dir, cloud string, has Cloud) error {
 	return os.Rename(path+".new", path)
 }
 
+// Read reads what Write has written of a cloud.
+func Read(dir, cloud string) (has Cloud, err error) {
+	text, err := os.ReadFile(filepath.Join(dir, Folder, Grants, cloud+".json"))
+	if err == nil {
+		err = json.Unmarshal(text, &has)
+	}
+	return has, err
+}
+
 // Ensure makes the folders.
 func Ensure(dir string) error {
 	return errors.Join(os.MkdirAll(filepath.Join(dir, Folder, Grants), 0o700), os.MkdirAll(filepath.Join(dir, Folder, Data), 0o700))

@@ -13,8 +13,7 @@ import (
 
 // Prometheus' own tool takes the rules, and finds that each recorded fault raises its
 // alerts and no others. It needs no lab.
-func TestAlerts(t *testing.T) {
-	onlyLong(t)
+func TestLongAlerts(t *testing.T) {
 	project, err := paths.Project()
 	if err != nil {
 		t.Fatal(err)

@@ -2,10 +2,8 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -34,12 +32,9 @@ func (l *lab) otherBounds() string {
 }
 
 // cloudHas is what a cloud has of buckets and keys.
-func (l *lab) cloudHas(cloud string) (has buckets.Cloud) {
+func (l *lab) cloudHas(cloud string) buckets.Cloud {
 	l.Helper()
-	text, err := os.ReadFile(filepath.Join(l.stack.State, paths.Clouds, buckets.Folder, buckets.Grants, cloud+".json"))
-	if err == nil {
-		err = json.Unmarshal(text, &has)
-	}
+	has, err := buckets.Read(filepath.Join(l.stack.State, paths.Clouds), cloud)
 	if err != nil {
 		l.Fatal(err)
 	}

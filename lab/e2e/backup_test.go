@@ -33,9 +33,9 @@ const (
 // canary is a row whose value must be nowhere in the bucket.
 const canary = "canary-4b1f0c6e"
 
-// TestBackup goes through the life of a database's backups.
-func TestBackup(t *testing.T) {
-	l := openLong(t)
+// TestLongBackup goes through the life of a database's backups.
+func TestLongBackup(t *testing.T) {
+	l := open(t)
 	l.steps(t, []part{
 		{name: "up", run: func(l *lab) { l.up(l.backedUp(nil)) }},
 		{name: "a first backup", run: firstBackup},

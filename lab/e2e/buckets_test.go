@@ -11,10 +11,10 @@ import (
 	"hybrid/lab/system/paths"
 )
 
-// TestBuckets has snapshots go to DigitalOcean's Spaces and to Google's Cloud Storage. AWS' are
-// TestSnapshots' and TestBackup's. The clusters are as few as can be, so that it takes minutes.
-func TestBuckets(t *testing.T) {
-	l := openLong(t)
+// TestLongBuckets has snapshots go to DigitalOcean's Spaces and to Google's Cloud Storage. AWS' are
+// TestLongSnapshots' and TestLongBackup's. The clusters are as few as can be, so that it takes minutes.
+func TestLongBuckets(t *testing.T) {
+	l := open(t)
 	in := func(cluster string) func(*lab) {
 		return func(l *lab) { l.snapshotsIn(cluster) }
 	}

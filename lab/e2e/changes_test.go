@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// TestChanges changes, in a stack that is there, the settings that stop machines; `make
+// TestLongChanges changes, in a stack that is there, the settings that stop machines; `make
 // e2e-long` runs it. It begins with as few steps at a time as there
 // can be.
-func TestChanges(t *testing.T) {
-	l := openLong(t)
+func TestLongChanges(t *testing.T) {
+	l := open(t)
 	l.steps(t, []part{
 		{name: "up, one step at a time", run: func(l *lab) { l.up("--parallel", "1"); l.converged(want) }},
 		{name: "machine types, one node at a time", run: machineTypes},
@@ -22,10 +22,10 @@ func TestChanges(t *testing.T) {
 	l.leave()
 }
 
-// TestReplacements changes what ends a cluster, in a stack whose federation's host is
+// TestLongReplacements changes what ends a cluster, in a stack whose federation's host is
 // none of those; `make e2e-long` runs it.
-func TestReplacements(t *testing.T) {
-	l := openLong(t)
+func TestLongReplacements(t *testing.T) {
+	l := open(t)
 	var e edits
 	l.steps(t, []part{
 		{name: "up", run: func(l *lab) { c := l.edited("london", nil, "lab"); l.up(c); l.converged(want, c) }},
@@ -36,9 +36,9 @@ func TestReplacements(t *testing.T) {
 	})
 }
 
-// TestFewPlaces makes nine nodes with four steps at a time; `make e2e-long` runs it.
-func TestFewPlaces(t *testing.T) {
-	l := openLong(t)
+// TestLongFewPlaces makes nine nodes with four steps at a time; `make e2e-long` runs it.
+func TestLongFewPlaces(t *testing.T) {
+	l := open(t)
 	workers := map[string]int{"london": 2, "frankfurt": 3, "america": 1}
 	nodes := map[string][]string{}
 	for name, n := range workers {

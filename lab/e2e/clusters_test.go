@@ -57,8 +57,8 @@ func TestClusters(t *testing.T) {
 	l.leave()
 }
 
-// TestKilled kills `pulumi up` from nothing at three points; `make e2e-long` runs it.
-func TestKilled(t *testing.T) { killed(openLong(t)) }
+// TestLongKilled kills `pulumi up` from nothing at three points; `make e2e-long` runs it.
+func TestLongKilled(t *testing.T) { killed(open(t)) }
 
 func wrongSettings(l *lab) {
 	before := l.docker()

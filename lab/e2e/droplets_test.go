@@ -11,13 +11,13 @@ import (
 	"hybrid/lab/clouds/digitalocean"
 )
 
-// TestDroplets hosts the federation on DigitalOcean, whose droplets are called at one
+// TestLongDroplets hosts the federation on DigitalOcean, whose droplets are called at one
 // address and answer from another, with all that is odd there: droplets that are active
 // before their networks are known, and reserved addresses that are listed before or
 // after the droplets' own. A second cluster is in the same region. `make e2e-long` runs it.
-func TestDroplets(t *testing.T) {
+func TestLongDroplets(t *testing.T) {
 	t.Setenv(digitalocean.QuirksVariable, digitalocean.LateAddresses+","+digitalocean.ReservedFirst)
-	l := openLong(t)
+	l := open(t)
 	nodes := map[string][]string{"london": {"london-1", "london-2"}, "dublin": {"dublin-1", "dublin-2"}, "america": {"america-1", "america-2"}}
 	config := l.config(func(settings map[string]any) {
 		cluster := func(name, cloud, region, network, services string, workers int) map[string]any {

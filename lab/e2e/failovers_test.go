@@ -13,10 +13,10 @@ const (
 	medianPause = 22 * time.Second
 )
 
-// TestFailovers loses the leader's cloud again and again, in all ways. `make e2e-long` runs
+// TestLongFailovers loses the leader's cloud again and again, in all ways. `make e2e-long` runs
 // it.
-func TestFailovers(t *testing.T) {
-	l := openLong(t)
+func TestLongFailovers(t *testing.T) {
+	l := open(t)
 	l.steps(t, []part{
 		{name: "up", run: postgresUp},
 		{name: "cut off", run: func(l *lab) { failOver(l, "cut off", cut) }},

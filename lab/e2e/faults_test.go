@@ -22,10 +22,10 @@ const (
 // wellIn bounds the time from the last fault to all replicas streaming.
 const wellIn = 90 * time.Second
 
-// TestPostgresFaults lets random faults happen to the database while clients in all
+// TestLongPostgresFaults lets random faults happen to the database while clients in all
 // clouds write and read. HYBRID_FAULT_SEED repeats a run.
-func TestPostgresFaults(t *testing.T) {
-	l := openLong(t)
+func TestLongPostgresFaults(t *testing.T) {
+	l := open(t)
 	l.steps(t, []part{
 		{name: "up", run: func(l *lab) { l.up() }},
 		{name: "random faults", run: func(l *lab) { randomFaults(l, shortFaults) }},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	testflag "flag"
 	"fmt"
 	"io"
 	"os"
@@ -44,6 +45,13 @@ type lab struct {
 var shared bool
 
 func TestMain(m *testing.M) {
+	// Without, they would run whenever someone tests all packages.
+	if !long() {
+		if err := testflag.Set("test.skip", longTests); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	s, err := stack.Open()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -110,24 +118,11 @@ type part struct {
 	long bool
 }
 
+// longTests are those that are left to `make e2e-long` as a whole, by their names.
+const longTests = "^TestLong"
+
 // long says whether everything shall run, however long it takes.
 func long() bool { return os.Getenv("HYBRID_E2E_LONG") != "" }
-
-// onlyLong leaves a test that takes minutes more to `make e2e-long`, as the parts of other
-// tests are that are marked long.
-func onlyLong(t *testing.T) {
-	t.Helper()
-	if !long() {
-		t.Skip("takes long: run it with HYBRID_E2E_LONG=1, or make e2e-long")
-	}
-}
-
-// openLong is open for such a test.
-func openLong(t *testing.T) *lab {
-	t.Helper()
-	onlyLong(t)
-	return open(t)
-}
 
 // steps runs them one after the other: each needs the one before.
 func (l *lab) steps(t *testing.T, all []part) {

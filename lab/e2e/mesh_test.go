@@ -29,11 +29,11 @@ func TestMesh(t *testing.T) {
 	l.leave()
 }
 
-// TestMeshForgets deletes a node's object while its machine lives, and cuts its
+// TestLongMeshForgets deletes a node's object while its machine lives, and cuts its
 // cluster off: Weave Net has forgotten its meeting points then. `make e2e-long` runs
 // it, with outages of five minutes.
-func TestMeshForgets(t *testing.T) {
-	l := openLong(t)
+func TestLongMeshForgets(t *testing.T) {
+	l := open(t)
 	meshUp(l)
 	forgotten(l)
 }

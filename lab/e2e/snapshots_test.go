@@ -14,10 +14,10 @@ import (
 // snapshotLimit is from a cluster's first minute to its first snapshot.
 const snapshotLimit = 2 * time.Minute
 
-// TestSnapshots goes through the life of a cluster's etcd, and of the federation's in it. The
+// TestLongSnapshots goes through the life of a cluster's etcd, and of the federation's in it. The
 // cluster is one, so that it takes minutes.
-func TestSnapshots(t *testing.T) {
-	l := openLong(t)
+func TestLongSnapshots(t *testing.T) {
+	l := open(t)
 	config := l.config(func(settings map[string]any) {
 		settings["hybrid:clusters"] = []any{map[string]any{
 			"name": "frankfurt", "cloud": "aws", "region": "eu-central-1", "networkCidr": "10.20.0.0/24", "serviceCidr": "10.97.0.0/16",

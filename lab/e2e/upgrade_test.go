@@ -29,10 +29,10 @@ const (
 	upgradePauseLimit = 10 * time.Second
 )
 
-// TestUpgrade brings the stack from one minor version of Kubernetes to the next, one cluster
+// TestLongUpgrade brings the stack from one minor version of Kubernetes to the next, one cluster
 // first, while a client writes to the database. `make e2e-long` runs it.
-func TestUpgrade(t *testing.T) {
-	l := openLong(t)
+func TestLongUpgrade(t *testing.T) {
+	l := open(t)
 	l.command("start", "--next")
 	l.steps(t, []part{
 		{name: "up", run: postgresUp},
@@ -40,9 +40,9 @@ func TestUpgrade(t *testing.T) {
 	})
 }
 
-// TestUpgradeInterrupted does the same with one cluster, and disturbs it in all ways.
-func TestUpgradeInterrupted(t *testing.T) {
-	l := openLong(t)
+// TestLongUpgradeInterrupted does the same with one cluster, and disturbs it in all ways.
+func TestLongUpgradeInterrupted(t *testing.T) {
+	l := open(t)
 	l.command("start", "--next")
 	l.steps(t, []part{
 		{name: "up, on the vendor's own images", run: upOnStock},

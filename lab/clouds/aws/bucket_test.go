@@ -15,12 +15,9 @@ const testPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Acti
  {"Effect":"Allow","Action":"s3:GetObject","Resource":["arn:aws:s3:::mine/*","arn:aws:s3:::theirs/*"]}]}`
 
 // granted is what the S3 server is told.
-func granted(t *testing.T, dir string) (has buckets.Cloud) {
+func granted(t *testing.T, dir string) buckets.Cloud {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, buckets.Folder, buckets.Grants, "aws.json"))
-	if err == nil {
-		err = json.Unmarshal(text, &has)
-	}
+	has, err := buckets.Read(dir, "aws")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package digitalocean
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,11 +31,7 @@ func TestSpaces(t *testing.T) {
 		e.Make(typeSpacesBucket, name, m{"name": name, "region": "lon1"})
 	}
 	access, key := e.Make(typeSpacesKey, "key", m{"grants": []any{m{"bucket": bucket, "permission": "readwrite"}, m{"bucket": "other", "permission": "read"}}})
-	var has buckets.Cloud
-	text, err := os.ReadFile(filepath.Join(e.Dir, buckets.Folder, buckets.Grants, "digitalocean.json"))
-	if err == nil {
-		err = json.Unmarshal(text, &has)
-	}
+	has, err := buckets.Read(e.Dir, "digitalocean")
 	if err != nil {
 		t.Fatal(err)
 	}

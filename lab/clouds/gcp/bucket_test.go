@@ -24,11 +24,7 @@ func TestBuckets(t *testing.T) {
 	e.Make(typeBucketMember, "reading", m{"bucket": "other", "role": "roles/storage.objectViewer", "member": member})
 	_, key := e.Make(typeHmacKey, "key", m{"serviceAccountEmail": email})
 	access := provider.Str(key, "accessId")
-	var has buckets.Cloud
-	text, err := os.ReadFile(filepath.Join(e.Dir, buckets.Folder, buckets.Grants, "gcp.json"))
-	if err == nil {
-		err = json.Unmarshal(text, &has)
-	}
+	has, err := buckets.Read(e.Dir, "gcp")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,7 @@ def rehearse():
         with alone():
             label = fetch(at, TRIED)
             shutil.rmtree(TRIED)
-        # The bucket remembers it, whoever leads next.
+        # The bucket remembers it, also for the next leader.
         run(PGBACKREST + ["--set=" + label, f"--annotation=rehearsed={int(time.time())}", "annotate"], "the bucket")
     except Refused as e:
         with open(UNFIT, "w") as file:
