@@ -121,17 +121,31 @@ func (l *lab) leader() (cluster, pod string) {
 	return cluster, pod
 }
 
-// everywhere checks that all members have all of these rows.
+// everywhere checks that all members have all of these rows. Who they are is asked each
+// time: for a moment a cluster may not answer, or a stream have no name yet.
 func (l *lab) everywhere(rows []int) {
 	l.Helper()
-	r, err := l.replication()
-	if err != nil || r.Leader == nil {
-		l.Fatal(r, err)
-	}
-	l.eventually(20*time.Second, func() error { return l.has(r.Leader.Cluster, r.Leader.Pod, rows) })
-	for _, x := range r.Replicas {
-		l.eventually(20*time.Second, func() error { return l.has(x.Cluster, x.Pod, rows) })
-	}
+	l.eventually(pauseLimit, func() error {
+		r, err := l.replication()
+		if err != nil {
+			return err
+		}
+		if r.Leader == nil {
+			return fmt.Errorf("there is no leader: %v", r.Problems)
+		}
+		if err := l.has(r.Leader.Cluster, r.Leader.Pod, rows); err != nil {
+			return err
+		}
+		for _, x := range r.Replicas {
+			if x.Pod == "" {
+				return fmt.Errorf("a replica of %s is not known by its name: %v", x.Cluster, r.Problems)
+			}
+			if err := l.has(x.Cluster, x.Pod, rows); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // has checks that a server has all of these rows.
