@@ -16,12 +16,10 @@ import (
 	"hybrid/workloads/topology"
 )
 
-// followsIn bounds the time until all members follow a database that has been restored.
-const followsIn = 5 * time.Minute
-
 func restoreCommand(t *target) *cobra.Command {
 	var to string
 	var undo, confirm, yes bool
+	var wait time.Duration
 	c := &cobra.Command{
 		Use:   "restore --to TIME|latest",
 		Short: "Put the database of a moment, from the bucket, in the place of the present one",
@@ -33,7 +31,7 @@ writes pause for the time of that. The database as it was stays with psql-master
 --confirm removes it, and --undo puts it back.`,
 		Args: cobra.NoArgs,
 		RunE: onDatabase(t, func(ctx context.Context, s *observe.Snapshot, o *observe.Observer, _ []string) error {
-			r, err := newRestore(s, o, os.Stdin, yes)
+			r, err := newRestore(s, o, os.Stdin, yes, wait)
 			if err != nil {
 				return err
 			}
@@ -51,6 +49,7 @@ writes pause for the time of that. The database as it was stays with psql-master
 	f.BoolVar(&undo, "undo", false, "put what was there before the last restore back")
 	f.BoolVar(&confirm, "confirm", false, "remove what was there before the last restore")
 	f.BoolVar(&yes, "yes", false, "don't ask")
+	f.DurationVar(&wait, "wait", 5*time.Minute, "how long to wait for the other members; they go on by themselves")
 	c.MarkFlagsOneRequired("to", "undo", "confirm")
 	c.MarkFlagsMutuallyExclusive("to", "undo", "confirm")
 	return c
@@ -64,6 +63,7 @@ type restore struct {
 	o      *observe.Observer
 	in     io.Reader
 	yes    bool
+	wait   time.Duration // for members that follow
 	leader member
 	// home is psql-master-0, which has a disk of its own; others are all but home.
 	home   member
@@ -72,12 +72,12 @@ type restore struct {
 
 // newRestore finds the members. All must be well: one that is away would come back with
 // what is to be forgotten.
-func newRestore(s *observe.Snapshot, o *observe.Observer, in io.Reader, yes bool) (*restore, error) {
+func newRestore(s *observe.Snapshot, o *observe.Observer, in io.Reader, yes bool, wait time.Duration) (*restore, error) {
 	p := &s.PostgreSQL
 	if p.Leader == nil || p.Error != "" {
 		return nil, fmt.Errorf("%s: expected a database that runs, which the restored one replaces. If it is lost, set restoreFrom in hybrid:postgres, and run pulumi up to create one from the bucket", p.Error)
 	}
-	r := &restore{o: o, in: in, yes: yes, leader: member{p.Leader.Cluster, p.Leader.Namespace, p.Leader.Pod}}
+	r := &restore{o: o, in: in, yes: yes, wait: wait, leader: member{p.Leader.Cluster, p.Leader.Namespace, p.Leader.Pod}}
 	var away []string
 	all := []member{r.leader}
 	for _, m := range p.Replicas {
@@ -120,6 +120,7 @@ func (r *restore) confirm(ctx context.Context) error {
 
 // restore fetches, asks and exchanges.
 func (r *restore) restore(ctx context.Context, to string) error {
+	start := time.Now()
 	at, err := r.script(ctx, r.leader, "mark", to)
 	if err != nil {
 		return err
@@ -128,6 +129,7 @@ func (r *restore) restore(ctx context.Context, to string) error {
 	if _, err := r.script(ctx, r.home, "prepare", at); err != nil {
 		return err
 	}
+	fmt.Printf("it can be read, after %.1f s\n", time.Since(start).Seconds())
 	return r.exchange(ctx, "take", fmt.Sprintf("Replace the database by that of %s? What has been written since is then only in what is kept until --confirm.", at))
 }
 
@@ -169,7 +171,7 @@ func (r *restore) exchange(ctx context.Context, how, question string) (err error
 	if err := r.patronictl(ctx, "restart", topology.Scope, r.home.pod, "--force"); err != nil {
 		return err
 	}
-	if err := r.await(ctx, leadsIn, "does not lead", func(p *observe.PostgreSQL) bool { return true }); err != nil {
+	if err := r.lead(ctx); err != nil {
 		return err
 	}
 	fmt.Printf("%s leads, after %.1f s\n", r.home.pod, time.Since(start).Seconds())
@@ -183,37 +185,66 @@ func (r *restore) exchange(ctx context.Context, how, question string) (err error
 	if err := resume(); err != nil {
 		return err
 	}
-	if err := r.await(ctx, followsIn, "is not followed by all members", func(p *observe.PostgreSQL) bool {
-		well := 0
-		for _, m := range p.Replicas {
-			if m.OK {
-				well++
-			}
-		}
-		return well == len(r.others)
-	}); err != nil {
+	if err := r.follow(ctx, start); err != nil {
 		return err
 	}
-	fmt.Printf("all members follow, after %.1f s\n", time.Since(start).Seconds())
 	if how == "take" {
 		fmt.Println("\nWhen all is as it should be, remove what was there before:\n  hybrid postgres restore --confirm\nOtherwise put it back:\n  hybrid postgres restore --undo")
 	}
 	return nil
 }
 
-// await waits until psql-master-0 leads, and more. what says what is wrong if that takes
-// longer than the limit.
-func (r *restore) await(ctx context.Context, limit time.Duration, what string, more func(*observe.PostgreSQL) bool) error {
+// leads says whether psql-master-0 does.
+func (r *restore) leads(p *observe.PostgreSQL) bool {
+	return p.Leader != nil && p.Leader.Pod == r.home.pod && p.Leader.Cluster == r.home.cluster
+}
+
+// lead waits until psql-master-0 leads.
+func (r *restore) lead(ctx context.Context) error {
 	for start := time.Now(); ; {
 		p := r.o.Look(ctx).PostgreSQL
-		if l := p.Leader; l != nil && l.Pod == r.home.pod && l.Cluster == r.home.cluster && more(&p) {
+		switch {
+		case r.leads(&p):
 			return nil
-		}
-		if ctx.Err() != nil {
+		case ctx.Err() != nil:
 			return ctx.Err()
+		case time.Since(start) > leadsIn:
+			return fmt.Errorf("%s does not lead after %s (%s): hybrid postgres status", r.home.pod, leadsIn, p.Error)
 		}
-		if time.Since(start) > limit {
-			return fmt.Errorf("%s %s after %s (%s): hybrid postgres status", r.home.pod, what, limit, p.Error)
+	}
+}
+
+// follow waits for the other members, and tells how many of them follow. What they lack
+// of a large database takes them longer to copy, and they do that without anybody's help.
+func (r *restore) follow(ctx context.Context, start time.Time) error {
+	for said, from := -1, time.Now(); ; {
+		p := r.o.Look(ctx).PostgreSQL
+		well := 0
+		var late []string
+		for _, m := range p.Replicas {
+			if m.OK {
+				well++
+			} else {
+				late = append(late, fmt.Sprintf("  %s of %s: %s %s", m.Pod, m.Cluster, m.State, m.Note))
+			}
+		}
+		after := time.Since(start).Seconds()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case r.leads(&p) && well == len(r.others):
+			fmt.Printf("all members follow, after %.1f s\n", after)
+			return nil
+		case time.Since(from) <= r.wait:
+			if well != said {
+				fmt.Printf("%d of %d members follow, after %.1f s\n", well, len(r.others), after)
+			}
+			said = well
+		case r.leads(&p):
+			fmt.Printf("These still take from %s what they lack, and go on with that; hybrid postgres status shows when they follow:\n%s\n", r.home.pod, strings.Join(late, "\n"))
+			return nil
+		default:
+			return fmt.Errorf("%s does not lead any more (%s): hybrid postgres status", r.home.pod, p.Error)
 		}
 	}
 }

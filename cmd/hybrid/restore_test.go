@@ -44,6 +44,10 @@ func TestRestore(t *testing.T) {
 			"pause psql --wait", others[0] + ": restore.py stop", "psql-master-0: restore.py stop", "psql-master-0: restore.py undo",
 			"restart psql psql-master-0 --force", "STOPS", "resume psql --wait",
 		}, "all members follow"},
+		{"a member has much to copy", "--undo --yes --wait 1s", func(c *fakecloud.Cloud) { c.Lacking = map[string]int64{others[1]: 1 << 30} }, []string{
+			"pause psql --wait", "psql-master-0: restore.py stop", "psql-master-0: restore.py undo",
+			"restart psql psql-master-0 --force", "STOPS", "resume psql --wait",
+		}, "5 of 6 members follow"},
 		{"asked, and not sure", "--to latest", nil, []string{
 			"psql-master-0: restore.py mark latest", "psql-master-0: restore.py prepare 2026-11-26T14:05:00+00:00",
 		}, "nothing has been changed"},
@@ -57,9 +61,12 @@ func TestRestore(t *testing.T) {
 				x.change(c)
 			}
 			c.Pulumi(t)
-			_, out, errs := run(t, append([]string{"postgres", "restore"}, strings.Fields(x.args)...)...)
+			code, out, errs := run(t, append([]string{"postgres", "restore"}, strings.Fields(x.args)...)...)
 			if !strings.Contains(out+errs, x.want) {
 				t.Errorf("%s%s\nwant %s", out, errs, x.want)
+			}
+			if late := strings.Contains(out, "These still take from psql-master-0 what they lack"); late != (len(c.Lacking) > 0) || late && code != 0 {
+				t.Errorf("status %d: %s", code, out)
 			}
 			var ran []string
 			stops := 0

@@ -23,6 +23,7 @@ func (c *Cloud) script(p *corev1.Pod, argv []string) []byte {
 		return []byte("2026-11-26T14:05:00+00:00\n")
 	case ran == "restore.py take", ran == "restore.py undo":
 		c.Leader = p.Name
+		maps.Copy(c.Behind, c.Lacking)
 	}
 	return []byte{}
 }

@@ -48,6 +48,8 @@ type Cloud struct {
 	Paused bool
 	// Behind has, for pods without a stream, how many bytes they lack.
 	Behind map[string]int64
+	// Lacking is added to Behind when a database is restored.
+	Lacking map[string]int64
 	// Refuses is what patronictl says instead of doing anything.
 	Refuses string
 	// Ran are the commands that patronictl was given, and pods' scripts.

@@ -80,7 +80,7 @@ func droppedTable(l *lab) {
 	}
 	acked := w.stop()
 	start := time.Now()
-	out, err := l.ask("postgres", "restore", "--to", moment, "--yes")
+	out, err := l.ask("postgres", "restore", "--to", moment, "--yes", "--wait", "1s")
 	if err != nil {
 		l.Fatal(err, out)
 	}
@@ -106,7 +106,8 @@ func droppedTable(l *lab) {
 	if before == 0 || after == 0 {
 		l.Errorf("%d rows were written before the moment, and %d after it: want some of both", before, after)
 	}
-	l.streamAgain("the database was restored", "london", seeds)
+	l.eventually(followLimit, func() error { return l.follow("london", seeds) })
+	fmt.Printf("--- all members follow %s after the restore was asked for\n", time.Since(start).Round(time.Second))
 	if out, err := l.ask("postgres", "restore", "--confirm"); err != nil {
 		l.Error(err, out)
 	}

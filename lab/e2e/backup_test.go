@@ -19,8 +19,10 @@ import (
 const (
 	// backupLimit is from the database's first day to its first backup.
 	backupLimit = 3 * time.Minute
-	// restoreLimit is the time until the database of a moment, of 1 GB, leads and is followed.
+	// restoreLimit is the time until the database of a moment, of 1 GB, leads, and
+	// followLimit that until all others follow: they copy what they lack through the mesh.
 	restoreLimit = 3 * time.Minute
+	followLimit  = 15 * time.Minute
 	// keysLimit is from new keys to a backup with them.
 	keysLimit = 3 * time.Minute
 	// awayFor is how long the bucket is away, and catchUpLimit the time after that until all
