@@ -185,35 +185,54 @@ func TestAdminConfAges(t *testing.T) {
 	}
 }
 
-// A node says once that it waits for a reboot, and once that it doesn't any more.
+// A node says whether it waits for a reboot, and reboots when it is asked by the ID of its
+// present boot.
 func TestReportReboots(t *testing.T) {
 	m := newMachine(t)
 	m.File("var/lib/hybrid/node", "london-2\n")
-	const annotate = "kubectl annotate node london-2 "
+	m.File("proc/sys/kernel/random/boot_id", "this-boot\n")
+	const (
+		get      = "kubectl get node london-2 --request-timeout 20s -o jsonpath={.metadata.annotations.hybrid/reboot-required}={.metadata.annotations.hybrid/reboot}"
+		annotate = "kubectl annotate node london-2 --overwrite --request-timeout 20s hybrid/reboot-required="
+		kernel   = "linux-base linux-image-6.8.0-50-generic"
+	)
 	for _, c := range []struct {
 		name    string
+		said    string // by the node, as the cluster has it
 		prepare func()
 		calls   []string
 	}{
-		{"nothing to report", func() {}, nil},
-		{"a new kernel", func() {
+		{"at first", "=", func() {}, []string{annotate + "no"}},
+		{"nothing to report", "no=", func() {}, nil},
+		{"a new kernel", "no=", func() {
 			m.File("var/run/reboot-required", "*** System restart required ***\n")
 			m.File("var/run/reboot-required.pkgs", "linux-image-6.8.0-50-generic\nlinux-base\nlinux-base\n")
-		}, []string{annotate + "--overwrite hybrid/reboot-required=linux-base linux-image-6.8.0-50-generic"}},
-		{"still", func() {}, nil},
-		{"the API is away", func() {
-			m.File("var/run/reboot-required.pkgs", "libc6\n")
-			m.Program("kubectl", "exit 1")
-		}, []string{annotate + "--overwrite hybrid/reboot-required=libc6"}},
-		{"it is back", func() { m.Program("kubectl", "") }, []string{annotate + "--overwrite hybrid/reboot-required=libc6"}},
-		{"rebooted", func() { os.RemoveAll(m.Dir + "/var/run") }, []string{annotate + "hybrid/reboot-required-"}},
-		{"without packages", func() { m.File("var/run/reboot-required", "") }, []string{annotate + "--overwrite hybrid/reboot-required=unknown"}},
+		}, []string{annotate + kernel}},
+		{"still", kernel + "=", func() {}, nil},
+		{"the API is away", "", func() {}, nil},
+		{"asked", kernel + "=this-boot", func() {}, []string{"systemctl reboot"}},
+		{"asked by another boot", kernel + "=that-boot", func() {}, nil},
+		{"rebooted", kernel + "=that-boot", func() { os.RemoveAll(m.Dir + "/var/run") }, []string{annotate + "no"}},
+		{"asked without need", "no=this-boot", func() {}, []string{"systemctl reboot"}},
+		{"without packages", "no=", func() { m.File("var/run/reboot-required", "") }, []string{annotate + "unknown"}},
 	} {
 		c.prepare()
+		m.Program("kubectl", "[ $1 != get ] || echo '"+c.said+"'")
+		if c.said == "" {
+			m.Program("kubectl", "exit 1")
+		}
 		_, stderr, calls, err := byTimer(m, reporter)
-		if (err != nil) != (c.name == "the API is away") {
+		if (err != nil) != (c.said == "") {
 			t.Errorf("%s: %v: %s", c.name, err, stderr)
 		}
-		called(t, calls, c.calls...)
+		called(t, calls, append([]string{get}, c.calls...)...)
 	}
+	// Nothing tells which boot this is.
+	m.File("proc/sys/kernel/random/boot_id", "")
+	m.Program("kubectl", "[ $1 != get ] || echo 'no='")
+	_, _, calls, err := byTimer(m, reporter)
+	if err != nil {
+		t.Error(err)
+	}
+	called(t, calls, get, annotate+"unknown")
 }

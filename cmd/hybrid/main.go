@@ -26,6 +26,7 @@ var commands = []func() *cobra.Command{
 	exporterCommand,
 	postgresCommand,
 	backupCommand,
+	rebootCommand,
 }
 
 // silence keeps the libraries' own log off the screen. Errors would be there all the

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -136,7 +135,7 @@ func (r *restore) restore(ctx context.Context, to string) error {
 // exchange puts another database in the place of the present one. Patroni is paused
 // meanwhile, and whatever fails before the exchange it has the present one lead again.
 func (r *restore) exchange(ctx context.Context, how, question string) (err error) {
-	if err := r.ask(question); err != nil {
+	if err := ask(r.in, r.yes, question); err != nil {
 		return err
 	}
 	start := time.Now()
@@ -247,20 +246,4 @@ func (r *restore) follow(ctx context.Context, start time.Time) error {
 			return fmt.Errorf("%s does not lead any more (%s): hybrid postgres status", r.home.pod, p.Error)
 		}
 	}
-}
-
-// ask is an error unless the answer is yes.
-func (r *restore) ask(question string) error {
-	if r.yes {
-		return nil
-	}
-	fmt.Fprintf(os.Stderr, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(r.in).ReadString('\n')
-	if err != nil && err != io.EOF {
-		return err
-	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return errors.New("nothing has been changed")
-	}
-	return nil
 }

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -17,6 +22,16 @@ func (t *target) flags(f *pflag.FlagSet) {
 	f.StringVarP(&t.stack, "stack", "s", "", "the Pulumi stack; the current one if not given")
 	f.StringVar(&t.kubeconfig, "kubeconfig", "", "a kubeconfig file with a context for each cluster, instead of a stack")
 	f.StringVar(&t.outputs, "outputs", "", "a file with a stack's outputs, as `pulumi stack output --json --show-secrets` prints them")
+}
+
+// words are the flags that were given, to be copied.
+func (t *target) words() (all []string) {
+	for _, f := range [][2]string{{"--stack", t.stack}, {"--kubeconfig", t.kubeconfig}, {"--outputs", t.outputs}} {
+		if f[1] != "" {
+			all = append(all, f[0], f[1])
+		}
+	}
+	return all
 }
 
 // open finds out what there is to look at.
@@ -39,4 +54,20 @@ func (t *target) open(ctx context.Context) (*observe.Observer, error) {
 		return nil, err
 	}
 	return observe.New(s)
+}
+
+// ask is an error unless the answer is yes.
+func ask(in io.Reader, yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	fmt.Fprintf(os.Stderr, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return errors.New("nothing has been changed")
+	}
+	return nil
 }

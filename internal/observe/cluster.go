@@ -108,13 +108,26 @@ func plain(err error) error {
 	return err
 }
 
-// rebootAnnotation is what nodes say of themselves, see the program's
+// RebootAnnotation is what a node says of itself: for which packages its machine waits for a
+// reboot, or NoReboot. One that has never said it has none. See the program's
 // clouds/scripts/node/report-reboots.sh.
-const rebootAnnotation = "hybrid/reboot-required"
+const (
+	RebootAnnotation = "hybrid/reboot-required"
+	NoReboot         = "no"
+)
+
+// Reboot has the packages for which a node's machine waits for a reboot; empty if it
+// doesn't.
+func Reboot(n *corev1.Node) string {
+	if waits := n.Annotations[RebootAnnotation]; waits != NoReboot {
+		return waits
+	}
+	return ""
+}
 
 // node is what is of interest of a node.
 func node(n *corev1.Node) Node {
-	found := Node{Name: n.Name, Reason: "it has never said that it is ready", Reboot: n.Annotations[rebootAnnotation]}
+	found := Node{Name: n.Name, Reason: "it has never said that it is ready", Reboot: Reboot(n)}
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady {
 			found.Ready = c.Status == corev1.ConditionTrue

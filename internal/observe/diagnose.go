@@ -91,7 +91,7 @@ func (p *diagnosis) nodes(e Expected, f clusterFacts) []Node {
 			all = append(all, Node{Name: name, Reason: "the cluster has no such node"})
 		}
 	}
-	slices.SortFunc(all, func(a, b Node) int { return compareNames(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b Node) int { return CompareNames(a.Name, b.Name) })
 	for i := range all {
 		n := &all[i]
 		p.home[n.Name] = e.Name
@@ -111,7 +111,7 @@ func (p *diagnosis) nodes(e Expected, f clusterFacts) []Node {
 			p.problem(nodeNotReady, e.Name, n.Name, "node "+n.Name+" of "+e.Name+" is not ready: "+n.Reason, p.kubectl(e.Name, "describe", "node", n.Name))
 		case n.Reboot != "":
 			p.problem(rebootPending, e.Name, n.Name, "node "+n.Name+" of "+e.Name+" waits for a reboot, because of "+n.Reboot,
-				p.kubectl(e.Name, "drain", n.Name, "--ignore-daemonsets", "--delete-emptydir-data"))
+				shell.Join("hybrid", "reboot", "--node", n.Name))
 		}
 	}
 	return all
@@ -129,8 +129,8 @@ func (p *diagnosis) role(pod *Pod) string {
 	}
 }
 
-// compareNames sorts node-10 after node-9.
-func compareNames(a, b string) int {
+// CompareNames sorts node-10 after node-9.
+func CompareNames(a, b string) int {
 	if c := len(a) - len(b); c != 0 && strings.TrimRight(a, "0123456789") == strings.TrimRight(b, "0123456789") {
 		return c
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/client-go/kubernetes"
+
 	"hybrid/internal/weave"
 )
 
@@ -94,6 +96,18 @@ func (o *Observer) Clusters() (names []string) {
 		names = append(names, c.Name)
 	}
 	return names
+}
+
+// Expected are all clusters as they should be, in the stack's order.
+func (o *Observer) Expected() []Expected { return o.stack.Clusters }
+
+// Client is one for a cluster's API, or the error that its kubeconfig is broken.
+func (o *Observer) Client(cluster string) (kubernetes.Interface, error) {
+	a := o.clusters[cluster]
+	if a == nil {
+		return nil, fmt.Errorf("there is no cluster %q", cluster)
+	}
+	return a.client, a.broken
 }
 
 // Look asks all sources once, side by side.

@@ -47,6 +47,7 @@ func TestClusters(t *testing.T) {
 		{name: "firewalls are enforced", run: firewalls},
 		{name: "hardened as the benchmark asks", run: hardened},
 		{name: "pending reboots are reported", run: func(l *lab) { rebootsReported(l, "frankfurt", "frankfurt-2") }},
+		{name: "pending reboots are done, one node at a time", run: reboots, long: true},
 		{name: "drift is shown and repaired", run: drift},
 		{name: "changed settings of kubeadm reach running clusters", run: reconfigured, long: true},
 		{name: "what ends a cluster is refused", run: refusals},

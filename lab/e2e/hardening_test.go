@@ -3,8 +3,10 @@ package e2e
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -93,6 +95,81 @@ func rebootsReported(l *lab, cluster, node string) {
 	if out := says("rm /var/run/reboot-required*"); strings.Contains(out, "waits for a reboot") {
 		l.Errorf("hybrid status says still that %s waits for a reboot:\n%s", node, out)
 	}
+}
+
+// reboots has two machines wait for a reboot, and gives these their turns and no others: a
+// control plane, and the node of the database's leader.
+func reboots(l *lab) {
+	waiting := []string{"frankfurt-1", "london-2"} // in the order of their turns
+	for _, node := range waiting {
+		l.run(node, "sudo sh -c ': >/var/run/reboot-required; echo linux-base >/var/run/reboot-required.pkgs; systemctl start hybrid-report-reboots'")
+	}
+	before := l.boots()
+	const ordered = "frankfurt-1 of frankfurt: waits for it, because of linux-base\nlondon-2 of london: waits for it, because of linux-base\n"
+	// There is none who could answer.
+	if out, err := l.ask("reboot"); err == nil || out != ordered || !strings.Contains(err.Error(), "nothing has been changed") {
+		l.Errorf("hybrid reboot, without an answer: %v\n%s\nwant\n%s", err, out, ordered)
+	}
+	if now := l.boots(); !maps.Equal(now, before) {
+		l.Fatalf("boots were %v, now they are %v: want none changed without an answer", before, now)
+	}
+	watched := l.watchNodes()
+	start := time.Now()
+	out, err := l.ask("reboot", "--yes")
+	took, most := time.Since(start), watched()
+	fmt.Print(out)
+	if err != nil {
+		l.Fatal(err)
+	}
+	fmt.Printf("--- %d nodes were rebooted in %s; out of work at a time: %v\n", len(waiting), took.Round(time.Second), most)
+	if len(most) != 1 {
+		l.Errorf("%v were out of work at the same time, want one node and no more", most)
+	}
+	for node, boot := range l.boots() {
+		if (boot != before[node]) != slices.Contains(waiting, node) {
+			l.Errorf("%s: its boot was %s, now it is %s; want another one of %v alone", node, before[node], boot, waiting)
+		}
+	}
+	if first, second := strings.Index(out, "frankfurt-1: is back at work"), strings.Index(out, "london-2: is drained of"); first < 0 || second < first {
+		l.Errorf("frankfurt-1 is back at %d, and london-2 is drained at %d of what it says", first, second)
+	}
+	l.allReady(want)
+	for cluster := range want {
+		list, err := l.cluster(cluster).CoreV1().Nodes().List(l.ctx, metav1.ListOptions{})
+		if err != nil {
+			l.Fatal(err)
+		}
+		for _, n := range list.Items {
+			for _, left := range []string{"hybrid/reboot", "hybrid/reboot-turn"} {
+				if value, ok := n.Annotations[left]; ok {
+					l.Errorf("%s has the annotation %s still: %s", n.Name, left, value)
+				}
+			}
+			if n.Spec.Unschedulable {
+				l.Errorf("%s lets no pods in", n.Name)
+			}
+		}
+	}
+	l.eventually(time.Minute, func() error { _, err := l.ask("status"); return err })
+	if out, err := l.ask("reboot", "--yes"); err != nil || out != "no node waits for a reboot\n" {
+		l.Errorf("afterwards hybrid reboot says %q, %v", out, err)
+	}
+}
+
+// boots are the IDs of all nodes' boots.
+func (l *lab) boots() map[string]string {
+	l.Helper()
+	boots := map[string]string{}
+	for cluster := range want {
+		list, err := l.cluster(cluster).CoreV1().Nodes().List(l.ctx, metav1.ListOptions{})
+		if err != nil {
+			l.Fatal(err)
+		}
+		for _, n := range list.Items {
+			boots[n.Name] = n.Status.NodeInfo.BootID
+		}
+	}
+	return boots
 }
 
 // encryptedSecret reads what etcd has stored, past the API server: nothing plain of a

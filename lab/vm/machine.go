@@ -125,8 +125,10 @@ func machineConfig(m Machine, n Network) (*container.Config, *container.HostConf
 	hostConfig := &container.HostConfig{
 		CapAdd:       capabilities,
 		CgroupnsMode: container.CgroupnsModePrivate,
-		Tmpfs:        map[string]string{"/run": "", "/run/lock": "", "/tmp": ""},
-		Resources:    container.Resources{DeviceCgroupRules: []string{"a *:* rwm"}},
+		// A reboot ends all that is in the container. Stopped is what is stopped from outside.
+		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyUnlessStopped},
+		Tmpfs:         map[string]string{"/run": "", "/run/lock": "", "/tmp": ""},
+		Resources:     container.Resources{DeviceCgroupRules: []string{"a *:* rwm"}},
 	}
 	unconfined(hostConfig)
 	// Not on the container's own layers: containerd stacks layers itself, the others
