@@ -42,7 +42,6 @@ func TestReboot(t *testing.T) {
 		{"of one cluster", "--cluster frankfurt", nil, 0, "no node waits for a reboot\n"},
 		{"by name, the federation's host last", "--node london-1,america-1", nil, 2, "london-1 of london: is named\namerica-1 of america: is named\n"},
 		{"a misspelt node", "--node lodnon-1 --yes", nil, 2, `hybrid: nothing has been changed: want --node a node, found "lodnon-1": there are america-1, america-2, frankfurt-1`},
-		{"a replica that doesn't follow", "--yes", func(c *fakecloud.Cloud) { c.Behind["psql-replica-bkx0"] = 4096 }, 2, "the database is not well, and would lack one more member: psql-replica-bkx0: "},
 		{"a node that is out of work", "--yes", func(c *fakecloud.Cloud) { c.Cluster("america").Nodes[0].Spec.Unschedulable = true }, 2,
 			"node america-1 of america lets no pods in, and only one may be out of work: kubectl --context america uncordon america-1"},
 		{"a pod without a controller", "--yes", func(c *fakecloud.Cloud) { c.AddPod(c.Cluster("london"), "default", "lonely", "london-2", nil) }, 2, "pod default/lonely on node london-2 of london has no controller"},

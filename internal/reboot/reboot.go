@@ -46,7 +46,7 @@ type Limits struct {
 // machine take a minute and a half to go down.
 var DefaultLimits = Limits{
 	Leave: 5 * time.Minute, Reboot: 10 * time.Minute, Return: 10 * time.Minute, Told: 3 * time.Minute,
-	Settle: 30 * time.Second, Request: 10 * time.Second, Poll: 2 * time.Second,
+	Settle: 2 * time.Minute, Request: 10 * time.Second, Poll: 2 * time.Second,
 }
 
 // Cluster is one of them.
