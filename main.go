@@ -107,6 +107,9 @@ func (s *system) compare(ctx *pulumi.Context) (err error) {
 		if err != nil {
 			return err
 		}
+		if s.former.Restoring(c) && !s.settings.Backup.Enabled {
+			refused = append(refused, fmt.Sprintf("restore is %d, and there are no backups to restore from: hybrid:backup is not enabled", c.Restore))
+		}
 		for _, reason := range refused {
 			p.Add(fmt.Sprintf("cluster %q", c.Name), "%s", reason)
 		}
@@ -141,7 +144,7 @@ func (s *system) makeClusters(ctx *pulumi.Context) error {
 		c := s.settings.Clusters[i]
 		made, err := clouds.NewCluster(ctx, c.Name, &clouds.ClusterArgs{
 			Settings: c, Shared: s.settings.Shared, DNSNames: s.settings.dnsNames(c.Name), Rollout: s.rollout,
-			Verify: s.verifier(ctx, c.Name), Snapshots: s.snapshots(),
+			Verify: s.verifier(ctx, c.Name), Former: s.former, Snapshots: s.snapshots(),
 		})
 		if err != nil {
 			return err

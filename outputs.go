@@ -27,6 +27,7 @@ func (s *system) outputs() pulumi.Map {
 			"sshUser":        pulumi.String(c.SSHUser),
 			"nodes":          c.Addresses(),
 			"fixed":          c.Fixed(),
+			"life":           c.Lived(),
 		}
 		keys[c.Name] = c.SSHPrivateKey
 	}

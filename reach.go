@@ -32,6 +32,10 @@ func (s *system) reach(ctx *pulumi.Context) error {
 		return fmt.Errorf("the stack's output kubeconfig: %w", err)
 	}
 	apis = slices.DeleteFunc(apis, func(a clouds.API) bool { return s.settings.isLost(a.Context) })
+	if err := s.checkGone(ctx.Context(), apis); err != nil {
+		return err
+	}
+	apis = slices.DeleteFunc(apis, func(a clouds.API) bool { return s.isRestored(a.Context) })
 	why := ask(ctx.Context(), apis)
 	s.verify = map[string]bool{}
 	var errs []error
@@ -48,6 +52,25 @@ func (s *system) reach(ctx *pulumi.Context) error {
 		s.verify[a.Context] = true
 		if err := ctx.Log.Warn(fmt.Sprintf("unless this update mends it, it will end with this error: %v", problem), nil); err != nil {
 			return err
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkGone finds control planes that are there, and are to be brought back from a snapshot
+// all the same: that would end what has been done since the snapshot. An update that has
+// begun to bring one back isn't kept from going on.
+func (s *system) checkGone(ctx context.Context, apis []clouds.API) error {
+	ctx, cancel := context.WithTimeout(ctx, patience/4)
+	defer cancel()
+	var errs []error
+	for _, a := range apis {
+		if a.Context == federation.Context || !s.isRestored(a.Context) || s.former.Replaced(a.Context) {
+			continue
+		}
+		var refused *clouds.RefusedError
+		if err := a.Reach(ctx); err == nil || errors.As(err, &refused) {
+			errs = append(errs, fmt.Errorf("%s: restore has changed, and the control plane answers at %s: expected one that is gone; set restore back or, if you want the state of its last snapshot, switch its machine off before", a.Context, a.Server))
 		}
 	}
 	return errors.Join(errs...)
@@ -145,5 +168,13 @@ func (s *system) guard(ctx *pulumi.Context, everything []pulumi.Resource) error 
 		},
 		Stack:      clouds.StackName(ctx),
 		Everything: everything,
+	})
+}
+
+// isRestored says whether this update brings what a context leads to back from a snapshot:
+// a cluster, or the federation with its host.
+func (s *system) isRestored(context string) bool {
+	return slices.ContainsFunc(s.settings.Clusters, func(c clouds.Settings) bool {
+		return s.former.Restoring(c) && (c.Name == context || c.FederationHost && context == federation.Context)
 	})
 }

@@ -59,7 +59,7 @@ func listed(lost string) string {
 }
 
 // Nothing is made, and nothing changed, as long as a cluster doesn't answer; the error
-// names it and both ways on.
+// names it and the ways on.
 func TestNotReachable(t *testing.T) {
 	for _, preview := range []bool{true, false} {
 		r, err := after(silent(t, labAdmins, "frankfurt"), preview, stackConfig(t, "Pulumi.dev.yaml"))

@@ -43,10 +43,10 @@ func scriptBody(name string) (string, error) {
 
 // bootstrap turns machines into a Kubernetes cluster by remote commands.
 //
-// Per machine: first-contact → prepare, and on DigitalOcean addresses. Then on the control plane init →
-// admin-conf, and for each worker token (on the control plane) → join (on the
-// worker). member then lets each node's kubelet have its certificate, and takes a
-// worker out of the cluster when it is deleted.
+// Per machine: first-contact → prepare, and on DigitalOcean addresses. Then on the control
+// plane snapshots, where there are backups, → init → admin-conf, and for each worker token
+// (on the control plane) → join (on the worker). member then lets each node's kubelet have
+// its certificate, and takes a worker out of the cluster when it is deleted.
 //
 // No step waits for a node to be Ready: nodes are by the mesh, which comes later
 // and so waits for that itself. What waited here could keep the mesh from starting,
@@ -61,6 +61,13 @@ type bootstrap struct {
 	*builder
 	key pulumi.StringOutput // SSH private key
 	pem pulumi.StringOutput // the same, in PEM
+	// begun is another one when the cluster is, see begin.
+	begun pulumi.StringOutput
+	// born is the machine that the cluster was made with: that of its control plane, unless
+	// that has come back in the place of a lost one.
+	born pulumi.StringOutput
+	// life is Cluster.Life.
+	life pulumi.StringOutput
 }
 
 // host is a machine that has been contacted.
@@ -101,28 +108,33 @@ func (b *bootstrap) kubernetes(nodes []*Node) (adminConf pulumi.StringOutput, id
 		hosts = append(hosts, h)
 	}
 	control := hosts[0]
-	if err := b.snapshots(control); err != nil {
-		return adminConf, nil, err
-	}
-	init, err := b.init(control)
+	snapshots, err := b.snapshots(control)
 	if err != nil {
 		return adminConf, nil, err
 	}
+	init, err := b.init(control, snapshots)
+	if err != nil {
+		return adminConf, nil, err
+	}
+	b.life = b.firstInit(control.Machine, id(init))
+	cluster := pulumi.DependsOn([]pulumi.Resource{init})
 	age, err := b.age()
 	if err != nil {
 		return adminConf, nil, err
 	}
 	conf, err := b.run(control, step{
-		script: "admin-conf", after: pulumi.StringArray{id(init), age.ID().ToStringOutput()}, secret: true, timeout: "10m",
-		params: pulumi.StringMap{"PUBLIC": control.PublicAddress},
+		script: "admin-conf", after: pulumi.StringArray{b.life, age.ID().ToStringOutput()}, secret: true, timeout: "10m",
+		params:  pulumi.StringMap{"PUBLIC": control.PublicAddress},
+		options: []pulumi.ResourceOption{cluster},
 	})
 	if err != nil {
 		return adminConf, nil, err
 	}
 	control.Joined = init
 	control.Member, err = b.run(control, step{
-		script: "member", after: pulumi.StringArray{id(init)}, timeout: "10m",
-		params: pulumi.StringMap{"NODE": pulumi.String(control.Name), "ADDRESS": control.PrivateAddress, "TOKEN_ID": pulumi.String("")},
+		script: "member", after: pulumi.StringArray{b.life}, timeout: "10m",
+		params:  pulumi.StringMap{"NODE": pulumi.String(control.Name), "ADDRESS": control.PrivateAddress, "TOKEN_ID": pulumi.String("")},
+		options: []pulumi.ResourceOption{cluster},
 	})
 	if err != nil {
 		return adminConf, nil, err
@@ -173,14 +185,15 @@ func (b *bootstrap) prepare(n *Node) (*host, error) {
 
 // init creates the cluster on its control plane, and later brings that to changed
 // settings, and the API's certificate to changed names.
-func (b *bootstrap) init(control *host) (*remote.Command, error) {
+func (b *bootstrap) init(control *host, needs []pulumi.Resource) (*remote.Command, error) {
 	params := pulumi.All(control.PrivateAddress, control.PublicAddress).ApplyT(func(v []any) (map[string]string, error) {
 		return initParams(b.cluster, b.args, control.Name, v[0].(string), v[1].(string))
 	}).(pulumi.StringMapOutput)
 	return b.run(control, step{
 		// Bringing a running control plane to other settings restarts its components
 		// one after the other; kubeadm waits up to five minutes for each.
-		script: "init", after: pulumi.StringArray{id(control.prepared)}, timeout: "30m", params: params,
+		script: "init", after: pulumi.StringArray{b.alive(id(control.prepared))}, timeout: "30m", params: params,
+		options: []pulumi.ResourceOption{pulumi.DependsOn(needs)},
 	})
 }
 
@@ -206,8 +219,9 @@ func (b *bootstrap) age() (*tls.SelfSignedCert, error) {
 func (b *bootstrap) join(control *host, init *remote.Command, worker *host) error {
 	token, err := b.run(control, step{
 		script: "token", of: worker.Node, secret: true, timeout: "5m",
-		after:  pulumi.StringArray{id(init), worker.Machine},
-		params: pulumi.StringMap{"NODE": pulumi.String(worker.Name)},
+		after:   pulumi.StringArray{b.life, worker.Machine},
+		params:  pulumi.StringMap{"NODE": pulumi.String(worker.Name)},
+		options: []pulumi.ResourceOption{pulumi.DependsOn([]pulumi.Resource{init})},
 	})
 	if err != nil {
 		return err

@@ -20,6 +20,8 @@ type ClusterArgs struct {
 
 	// Snapshots says where snapshots of etcd go; nil: there are none.
 	Snapshots *Snapshots
+	// Former is the stack as it was; nil: there was none.
+	Former *Former
 	// DNSNames are those by which the Kubernetes API is reached. Its certificate
 	// is valid for them, and is renewed when they change.
 	DNSNames []string
@@ -79,6 +81,9 @@ type Cluster struct {
 	// Identity is replaced when the cluster is created again: what lives in the
 	// cluster is DeletedWith it, since it needs no deletion of its own then.
 	Identity pulumi.CustomResource
+	// Life is another one when the cluster is created again, but not when its control plane
+	// is brought back from a snapshot: what lives in the cluster is there again then.
+	Life pulumi.StringOutput
 	// Lost says that what can't be reached here is forgotten.
 	Lost bool
 
@@ -89,6 +94,8 @@ type Cluster struct {
 	pem pulumi.StringOutput
 	// hosts says that the federation's API is here.
 	hosts bool
+	// life is what is known of Life.
+	life pulumi.Map
 }
 
 // ControlPlane returns the node that runs the Kubernetes API.
@@ -141,12 +148,20 @@ func (c *Cluster) build(ctx *pulumi.Context, args ClusterArgs) error {
 		return err
 	}
 	b := &bootstrap{builder: s, key: c.SSHPrivateKey, pem: c.pem}
+	if err := b.begin(c.ControlPlane().Machine); err != nil {
+		return err
+	}
 	adminConf, identity, err := b.kubernetes(c.Nodes)
 	if err != nil {
 		return err
 	}
 	c.Identity = identity
-	return c.connect(s, adminConf)
+	c.Life = b.life
+	c.life = pulumi.Map{
+		"machine": b.born, "init": c.Life, "now": c.ControlPlane().Machine, "restore": pulumi.Int(args.Restore),
+		"snapshots": pulumi.Bool(args.Snapshots != nil),
+	}
+	return c.connect(s, adminConf, b.born)
 }
 
 // provision makes network and machines, in the same order on every cloud.
@@ -190,6 +205,9 @@ func (c *Cluster) provision(s *builder, cl cloud) error {
 		if err != nil {
 			return err
 		}
+		if i == 0 {
+			opts = append(opts, pulumi.ReplacementTrigger(pulumi.Int(s.args.Restore)))
+		}
 		n, err := cl.machine(node, machineType, opts...)
 		if err != nil {
 			return err
@@ -207,7 +225,7 @@ func (c *Cluster) provision(s *builder, cl cloud) error {
 }
 
 // connect makes the kubeconfig and the Kubernetes provider.
-func (c *Cluster) connect(s *builder, adminConf pulumi.StringOutput) error {
+func (c *Cluster) connect(s *builder, adminConf, born pulumi.StringOutput) error {
 	c.Kubeconfig = pulumi.ToSecret(pulumi.All(adminConf, c.ControlPlane().PublicAddress).ApplyT(
 		func(v []any) (string, error) {
 			text, err := AdminKubeconfig(c.Name, v[0].(string), v[1].(string))
@@ -218,27 +236,28 @@ func (c *Cluster) connect(s *builder, adminConf pulumi.StringOutput) error {
 		})).(pulumi.StringOutput)
 	provider, err := kubernetes.NewProvider(s.ctx, s.named("kubernetes"), &kubernetes.ProviderArgs{
 		Kubeconfig:            c.Kubeconfig,
-		ClusterIdentifier:     c.identifier(),
+		ClusterIdentifier:     c.identifier(born),
 		EnableServerSideApply: pulumi.Bool(true),
 		// Or a changed value would take the object away for a moment.
 		EnableConfigMapMutable: pulumi.Bool(true),
 		EnableSecretMutable:    pulumi.Bool(true),
 		// Not reachable is not gone. Never unset, for then the environment would say.
 		DeleteUnreachable: pulumi.Bool(c.Lost),
-	}, pulumi.Parent(c))
+		// What is in a cluster that has ended goes before there is another one.
+	}, pulumi.Parent(c), pulumi.DeleteBeforeReplace(true))
 	c.Provider = provider
 	return err
 }
 
 // identifier is what the Kubernetes provider knows the cluster by. Renewed certificates must
 // not replace the provider, for that replaces every object in the cluster; a new control
-// plane must, for its cluster is empty.
+// plane must, for its cluster is empty, unless it is brought back from a snapshot.
 //
-// It is known when Identity is, and so counts as changed whenever that is replaced. The
+// It is known when Life is, and so counts as changed whenever that is another one. The
 // engine closes a provider that it is going to replace, and can't delete by it any more: the
 // federation's must not go without what its objects are deleted with, which is in the host.
-func (c *Cluster) identifier() pulumi.StringOutput {
-	return pulumi.All(c.ControlPlane().Machine, c.Identity.ID()).ApplyT(func(v []any) string {
+func (c *Cluster) identifier(born pulumi.StringOutput) pulumi.StringOutput {
+	return pulumi.All(born, c.Life).ApplyT(func(v []any) string {
 		return fmt.Sprintf("%s/%s", c.Name, v[0])
 	}).(pulumi.StringOutput)
 }
@@ -246,6 +265,10 @@ func (c *Cluster) identifier() pulumi.StringOutput {
 // Fixed are the settings that can't change while the cluster is there, for a stack's
 // outputs: ReadFormer finds them there again.
 func (c *Cluster) Fixed() pulumi.StringMap { return pulumi.ToStringMap(c.fixed) }
+
+// Lived is what is to be known of the cluster's life, for a stack's outputs: ReadFormer
+// finds it there again.
+func (c *Cluster) Lived() pulumi.Map { return c.life }
 
 // Addresses describes the nodes for a stack's outputs.
 func (c *Cluster) Addresses() pulumi.Array {

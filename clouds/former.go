@@ -38,6 +38,8 @@ const commandType = " command:remote:Command"
 type formerCluster struct {
 	// Fixed are the settings that it has been made with, see builder.fixed.
 	Fixed map[string]string
+	// Life is the cluster's, see Cluster.Lived. Empty in stacks of earlier releases.
+	Life life
 }
 
 // ReadFormer asks the engine for the stack as it is recorded, which it does in
@@ -197,6 +199,9 @@ func (f *Former) Check(ctx *pulumi.Context, settings Settings, shared Shared) ([
 	}
 	f.ends[name] = len(lost) > 0
 	refused = append(refused, f.refusedVersion(settings, shared)...)
+	if reason := f.refusedRestore(settings); reason != "" {
+		refused = append(refused, reason)
+	}
 	switch {
 	case len(refused) > 0:
 	case len(lost) > 0:

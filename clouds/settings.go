@@ -18,6 +18,9 @@ const MaxNameLength = 24
 // most three digits.
 const MaxWorkers = 998
 
+// maxRestore bounds how often a control plane is brought back.
+const maxRestore = 1_000_000
+
 // Settings say what one cluster is to be: an item of hybrid:clusters.
 type Settings struct {
 	// Mandatory.
@@ -56,6 +59,9 @@ type Settings struct {
 	// Replace allows a change of settings to end the cluster and make another one: see
 	// Former.Check.
 	Replace bool `json:"replace"`
+	// Restore is counted up when the control plane's machine or disk is gone: another
+	// machine takes its place, and goes on from the last snapshot of etcd.
+	Restore int `json:"restore"`
 	// Lost says that the cluster is gone for good: what can't be reached there is
 	// forgotten. It leaves (see [Leave]), unless it hosts the federation.
 	Lost bool `json:"lost"`
@@ -82,6 +88,9 @@ func (s Settings) Problems() []string {
 		add("the name ends like a node's, in - and a number: choose another")
 	}
 	out = append(append(out, s.placeProblems()...), s.machineProblems()...)
+	if s.Restore < 0 || s.Restore > maxRestore {
+		add("restore is %d: expected 0 to %d, counted up by one when the control plane is gone", s.Restore, maxRestore)
+	}
 	if s.Workers < 1 || s.Workers > MaxWorkers {
 		add("workers is %d: expected 1 to %d", s.Workers, MaxWorkers)
 	} else if r := s.NetworkCIDR; r.IsValid() {

@@ -30,13 +30,14 @@ type Snapshots struct {
 //go:embed scripts/node/snapshot.sh
 var sender string
 
-// snapshots has snapshots of etcd sent, if there are backups.
-func (b *bootstrap) snapshots(control *host) error {
+// snapshots has snapshots of etcd sent, if there are backups, and fetches the last one if
+// the machine takes the place of a lost one. init goes on from there.
+func (b *bootstrap) snapshots(control *host) ([]pulumi.Resource, error) {
 	to := b.args.Snapshots
 	if to == nil {
-		return nil
+		return nil, nil
 	}
-	params := pulumi.All(to.Bucket, to.AccessKey, to.SecretKey, to.Key(b.cluster), control.Machine).ApplyT(func(v []any) map[string]string {
+	params := pulumi.All(to.Bucket, to.AccessKey, to.SecretKey, to.Key(b.cluster), b.born, control.Machine, control.PrivateAddress).ApplyT(func(v []any) map[string]string {
 		text := func(i int) string { return v[i].(string) }
 		settings := assign(map[string]string{
 			"CLUSTER": b.cluster, "NODE": control.Name, "LIFE": text(4), "REGION": to.Region,
@@ -44,11 +45,14 @@ func (b *bootstrap) snapshots(control *host) error {
 			"RESTIC_REPOSITORY": fmt.Sprintf("s3:https://%s/%s/etcd/%s", to.Endpoint, text(0), b.cluster),
 			"RESTIC_PASSWORD":   text(3), "AWS_ACCESS_KEY_ID": text(1), "AWS_SECRET_ACCESS_KEY": text(2),
 		})
-		return map[string]string{"SETTINGS": settings, "AUTHORITY": to.Authority, "SNAPSHOT": timed(sender)}
+		return map[string]string{
+			"SETTINGS": settings, "AUTHORITY": to.Authority, "SNAPSHOT": timed(sender),
+			"NODE": control.Name, "ADDRESS": text(6), "VERSION": b.args.version(), "LIFE": text(4), "MACHINE": text(5),
+		}
 	}).(pulumi.StringMapOutput)
-	_, err := b.run(control, step{
+	made, err := b.run(control, step{
 		script: "snapshots", after: pulumi.StringArray{id(control.prepared)}, timeout: "20m",
 		params: params,
 	})
-	return err
+	return []pulumi.Resource{made}, err
 }

@@ -5,7 +5,88 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hybrid/internal/mockcloud"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
+
+// lived returns by which identity Kubernetes' provider knows london, after a life of its
+// own.
+func lived(t *testing.T, was map[string]any, change func(*ClusterArgs)) (identity string, restoring bool) {
+	t.Helper()
+	former := mockcloud.Former{Outputs: map[string]any{"clusters": map[string]any{"london": map[string]any{"fixed": map[string]any{"cloud": AWS, "region": "eu-central-1"}, "life": was}}}}
+	r, err := mockcloud.RunAfter(former, false, nil, func(ctx *pulumi.Context) error {
+		f, err := ReadFormer(ctx)
+		if err != nil {
+			return err
+		}
+		a := args(AWS)
+		a.Name, a.Former = "london", f
+		if change != nil {
+			change(a)
+		}
+		if _, err := f.Check(ctx, a.Settings, a.Shared); err != nil {
+			return err
+		}
+		restoring = f.Restoring(a.Settings)
+		_, err = NewCluster(ctx, "london", a)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text(r.Find(t, "london-kubernetes"), "clusterIdentifier"), restoring
+}
+
+// A cluster that is brought back from a snapshot is the one that it was, then and later on.
+// Each other new machine makes another one.
+func TestLife(t *testing.T) {
+	own, _ := lived(t, nil, nil)
+	machine := strings.TrimPrefix(own, "london/")
+	if machine == own || machine == "" {
+		t.Fatalf("found the identity %q", own)
+	}
+	life := func(machine, now string, restore int) map[string]any {
+		return map[string]any{"machine": machine, "init": "i", "now": now, "restore": restore, "snapshots": true}
+	}
+	sent := func(restore int) func(*ClusterArgs) {
+		return func(a *ClusterArgs) {
+			none := pulumi.String("").ToStringOutput()
+			a.Snapshots = &Snapshots{Bucket: none, AccessKey: none, SecretKey: none, Key: func(string) pulumi.StringOutput { return none }}
+			a.Restore = restore
+		}
+	}
+	for name, x := range map[string]struct {
+		was       map[string]any
+		change    func(*ClusterArgs)
+		want      string
+		restoring bool
+	}{
+		"as it was":                            {life(machine, machine, 0), nil, own, false},
+		"as it was, with snapshots":            {life("first", "first", 0), sent(0), "london/first", false},
+		"coming back":                          {life("first", "first", 0), sent(1), "london/first", true},
+		"has come back":                        {life("first", machine, 1), sent(1), "london/first", false},
+		"has come back, without more to come":  {life("first", machine, 1), func(a *ClusterArgs) { a.Restore = 1 }, "london/first", false},
+		"comes back once more":                 {life("first", "second", 1), sent(2), "london/first", true},
+		"had come back, and has been replaced": {life("first", "second", 1), func(a *ClusterArgs) { a.Restore = 1 }, own, false},
+		"replaced":                             {life("first", "first", 0), nil, own, false},
+		"ends, by another region": {life("first", "first", 0), func(a *ClusterArgs) {
+			sent(1)(a)
+			a.Region, a.Replace = "eu-west-1", true
+		}, own, false},
+		"of an earlier release":                {nil, sent(0), own, false},
+		"replaced before there were snapshots": {map[string]any{"machine": "first", "init": "i", "now": "first"}, sent(0), own, false},
+		"replaced, and lost for good": {life("first", "first", 0), func(a *ClusterArgs) {
+			sent(0)(a)
+			a.Lost = true
+		}, own, false},
+	} {
+		if got, restoring := lived(t, x.was, x.change); got != x.want || restoring != x.restoring {
+			t.Errorf("%s: found %q, restoring %t; want %q, %t", name, got, restoring, x.want, x.restoring)
+		}
+	}
+}
 
 // bucketSettings are those of a machine that sends snapshots.
 const bucketSettings = "CLUSTER='london'\nNODE='london-1'\nLIFE='i-1'\nMINUTES='15'\nDAYS='14'\nHOURS='24'\nREGION='eu'\nRESTIC_PASSWORD='sesame'\n"
@@ -118,6 +199,109 @@ func TestRehearsalFails(t *testing.T) {
 		want := map[string]string{"the bucket": "unfit=ciphertext verification failed", "a key": "unfit=the snapshot lacks pki/ca.key"}[what]
 		if err != nil || !strings.Contains(line, want) || !strings.Contains(line, "rehearsed=0") || strings.Contains(line, "last=0") {
 			t.Errorf("%s: %v %s: called\n%s", what, err, stderr, line)
+		}
+	}
+}
+
+// comesBack is a machine in the place of a lost one, with what snapshots.sh is given.
+func comesBack(t *testing.T) (*machine, map[string]string) {
+	m := newMachine(t)
+	m.Program("restic", "")
+	m.Program("hybrid-snapshot", `[ "$1" = fetch ] || exit 1
+		now=$2`+m.Dir+`/var/lib/hybrid/snapshots/now; mkdir -p $now/pki
+		echo data >$now/etcd.db; echo federation >$now/federation.db; echo ca >$now/pki/ca.key; echo "the key" >$now/encryption.yaml`)
+	m.Program("kubeadm", `[ "$1" != config ] || echo registry.k8s.io/etcd:3.6.6-0`)
+	m.Program("ctr", `[ "$3" = run ] || exit 0
+		while [ "$1" != etcdutl ]; do shift; done
+		file=$4; while [ $# -gt 0 ]; do [ "$1" != --data-dir ] || dir=$2; shift; done; mkdir -p $dir/member; cp $file $dir/member/db`)
+	return m, map[string]string{
+		"SETTINGS": bucketSettings, "AUTHORITY": "", "SNAPSHOT": m.read("bin/hybrid-snapshot"), "NODE": "london-1", "ADDRESS": "10.10.0.9", "VERSION": "v1.35.4",
+		"LIFE": "i-1", "MACHINE": "i-2",
+	}
+}
+
+func TestControlPlaneComesBack(t *testing.T) {
+	m, params := comesBack(t)
+	_, stderr, calls, err := m.run("snapshots", "create", params)
+	if err != nil {
+		t.Fatalf("%v: %s\n%s", err, stderr, strings.Join(calls, "\n"))
+	}
+	for file, want := range map[string]string{
+		"var/lib/hybrid/restored/etcd/member/db": "data\n", "var/lib/hybrid/restored/pki/ca.key": "ca\n",
+		"var/lib/federation-etcd/data/member/db": "federation\n", "etc/kubernetes/hardening/encryption.yaml": "the key\n",
+	} {
+		if got := m.read(file); got != want {
+			t.Errorf("%s is %q, want %q", file, got, want)
+		}
+	}
+	if line := strings.Join(calls, "\n"); !strings.Contains(line, "--bump-revision 1000000000 --mark-compacted --name london-1 --initial-cluster london-1=https://10.10.0.9:2380") || !strings.Contains(line, "registry.k8s.io/etcd:3.6.6-0 hybrid-restore-") || !strings.Contains(line, " etcdutl snapshot restore ") {
+		t.Errorf("called\n%s", line)
+	}
+	// The same again does nothing: init goes on from what is there.
+	if _, _, calls, err = m.run("snapshots", "create", params); err != nil || slices.ContainsFunc(calls, func(c string) bool { return strings.HasPrefix(c, "ctr") }) {
+		t.Errorf("%v: called %v", err, calls)
+	}
+	_, calls, err = initialized(t, m, nil)
+	if err != nil {
+		t.Error(err)
+	}
+	called(t, calls, "kubeadm init --config /var/lib/hybrid/init.yaml --skip-token-print --ignore-preflight-errors=DirAvailable--var-lib-etcd",
+		"kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 30s -n kube-system rollout restart daemonset/kube-proxy")
+	if got := m.read("var/lib/etcd/member/db") + m.read("etc/kubernetes/pki/ca.key"); got != "data\nca\n" {
+		t.Errorf("kubeadm finds %q", got)
+	}
+	if got := m.read("etc/kubernetes/hardening/encryption.yaml"); got != "the key\n" {
+		t.Errorf("the Secrets' key is %q", got)
+	}
+	if _, err := os.Stat(m.Dir + "/var/lib/hybrid/restored"); err == nil {
+		t.Error("what was restored is still there, with the keys")
+	}
+}
+
+// Neither the first machine of a cluster nor one that is in use takes anything from the
+// bucket, and one that finds nothing there makes no cluster.
+func TestControlPlaneStays(t *testing.T) {
+	m, params := comesBack(t)
+	m.File("var/lib/hybrid/initialized", "")
+	if _, stderr, calls, err := m.run("snapshots", "create", params); err != nil || slices.ContainsFunc(calls, func(c string) bool { return strings.HasPrefix(c, "hybrid-snapshot") }) {
+		t.Errorf("%v %s: called %v", err, stderr, calls)
+	}
+	m, params = comesBack(t)
+	params["LIFE"] = "i-2"
+	if _, stderr, calls, err := m.run("snapshots", "create", params); err != nil || slices.ContainsFunc(calls, func(c string) bool { return strings.HasPrefix(c, "hybrid-snapshot") }) {
+		t.Errorf("%v %s: called %v", err, stderr, calls)
+	}
+	m, params = comesBack(t)
+	m.Program("hybrid-snapshot", `echo "no snapshot found"; exit 1`)
+	params["SNAPSHOT"] = m.read("bin/hybrid-snapshot")
+	if _, stderr, _, err := m.run("snapshots", "create", params); err == nil || !strings.Contains(stderr, "no snapshot found") {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	if _, err := os.Stat(m.Dir + "/var/lib/hybrid/restored"); err == nil {
+		t.Error("there is something to go on from")
+	}
+}
+
+// A worker follows a control plane that has come back at another address, and stays as it is
+// otherwise.
+func TestWorkerFollowsTheControlPlane(t *testing.T) {
+	cert, hash := authority(t)
+	for was, follows := range map[string]bool{"https://10.10.0.2:6443": true, "https://10.10.0.9:6443": false} {
+		m := newMachine(t)
+		m.File("etc/kubernetes/pki/ca.crt", cert)
+		m.File("etc/kubernetes/kubelet.conf", "clusters:\n- cluster:\n    server: "+was+"\n")
+		m.File("var/lib/hybrid/kubelet", "x\n")
+		_, stderr, calls, err := m.run("join", "create", map[string]string{
+			"NODE": "london-2", "CA_HASH": hash, "TOKEN_URN": "urn:token", "KUBELET": "x", "CONFIG": "discovery:\n  bootstrapToken:\n    apiServerEndpoint: 10.10.0.9:6443\n",
+		})
+		if err != nil {
+			t.Errorf("%v: %s", err, stderr)
+		}
+		if got := m.read("etc/kubernetes/kubelet.conf"); !strings.Contains(got, "    server: https://10.10.0.9:6443\n") {
+			t.Errorf("the kubelet asks at\n%s", got)
+		}
+		if restarted := slices.Contains(calls, "systemctl restart kubelet"); restarted != follows {
+			t.Errorf("of %s: called %v", was, calls)
 		}
 	}
 }

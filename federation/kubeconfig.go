@@ -63,12 +63,14 @@ func (b *builder) connect(api running) error {
 		// A new token or certificate must not replace the provider, for that
 		// replaces every object in the federation; new storage must, for it is
 		// empty.
-		ClusterIdentifier:      pulumi.Sprintf("%s/%s/%s", Context, host.Identity.ID(), storage),
+		ClusterIdentifier:      pulumi.Sprintf("%s/%s/%s", Context, host.Life, storage),
 		EnableServerSideApply:  pulumi.Bool(true),
 		EnableConfigMapMutable: pulumi.Bool(true),
 		EnableSecretMutable:    pulumi.Bool(true),
 		// As in the host, which is gone if the federation is.
 		DeleteUnreachable: pulumi.Bool(host.Lost),
-	}, pulumi.Parent(b.Federation))
+		// What was in a federation that has ended goes before there is another one: the
+		// next has the same address, and objects of the same names.
+	}, pulumi.Parent(b.Federation), pulumi.DeleteBeforeReplace(true))
 	return err
 }

@@ -42,7 +42,7 @@ func (b *builder) member(c *clouds.Cluster) error {
 		return err
 	}
 	s, err := b.script("member", "10m", pulumi.StringMap{
-		"CLUSTER": pulumi.String(c.Name), "IDENTITY": c.Identity.ID(), "ENDPOINT": endpoint,
+		"CLUSTER": pulumi.String(c.Name), "IDENTITY": c.Life, "ENDPOINT": endpoint,
 	})
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ func (j *joining) accounts() (pulumi.StringOutput, error) {
 	printed, err := j.cluster.Run(j.ctx, j.named("credentials"), j.cluster.ControlPlane(), clouds.Script{
 		Name: "federation-credentials", Body: text, Secret: true, Timeout: "5m",
 		Params:   pulumi.StringMap{"CLUSTER": pulumi.String(j.cluster.Name), "ISSUED": pulumi.Sprintf("%v", ids)},
-		Triggers: pulumi.Array{j.cluster.Identity.ID()},
+		Triggers: pulumi.Array{j.cluster.Life},
 	}, pulumi.Parent(j.Federation), pulumi.DependsOn(append(made, rights...)))
 	if err != nil {
 		return none, err

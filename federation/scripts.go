@@ -44,6 +44,6 @@ func (b *builder) script(name, timeout string, params pulumi.StringMap) (clouds.
 	return clouds.Script{
 		Name: "federation-" + name, Body: text, Params: all, Timeout: timeout,
 		// A federation that is created again has not been looked at.
-		Triggers: pulumi.Array{b.args.Host.Identity.ID()},
+		Triggers: pulumi.Array{b.args.Host.Life},
 	}, nil
 }

@@ -131,7 +131,7 @@ func (x *clusterMesh) checks(daemonSets []pulumi.Resource) error {
 			return strings.Join(ids, " ")
 		}).(pulumi.StringOutput),
 		"GENERATION": generation,
-	}, c.Identity.ID())
+	}, c.Life)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (b *Builder) programs() ([]program, error) {
 		return program{name: name, dir: "lab/upstream/weave", pkg: weaveModule + "/prog/" + name, edits: weaveEdits, alone: true,
 			ldflags: strip + " -X main.version=" + strings.TrimSuffix(strings.TrimPrefix(weave, "v"), "+incompatible")}
 	}
-	// containerd has its shim beside it: one version, one module.
+	// containerd has its shim and its client beside it: one version, one module.
 	containerdProgram := func(name string) program {
 		return program{name: name, dir: "lab/upstream/containerd", pkg: containerdModule + "/cmd/" + name,
 			ldflags: strip + " -X " + containerdModule + "/version.Version=" + strings.TrimPrefix(containerd, "v")}
@@ -95,6 +95,7 @@ func (b *Builder) programs() ([]program, error) {
 		{name: "kube", dir: "lab/upstream/kube", pkg: ".", ldflags: strip + stampKubernetes(kube)},
 		containerdProgram("containerd"),
 		containerdProgram("containerd-shim-runc-v2"),
+		containerdProgram("ctr"),
 		{name: "coredns", dir: "lab/upstream/coredns", pkg: ".", ldflags: strip},
 		{name: "s3", dir: "lab/upstream/s3", pkg: ".", ldflags: strip, edits: s3Edits, alone: true},
 		{name: "karmada", dir: "lab/upstream/karmada", pkg: ".",

@@ -168,7 +168,7 @@ func federationSurvives(l *lab) {
 		l.Fatal(err)
 	}
 	l.eventually(rebootRecovery, func() error {
-		if err := l.controlPlaneReady(); err != nil {
+		if err := l.controlPlaneReady("america"); err != nil {
 			return err
 		}
 		return same()

@@ -234,6 +234,21 @@ func (l *lab) cluster(name string) *kubernetes.Clientset {
 	return client
 }
 
+// clusters are those of the merged kubeconfig.
+func (l *lab) clusters() (names []string) {
+	l.Helper()
+	file, err := clientcmd.LoadFromFile(l.stack.Kubeconfig())
+	if err != nil {
+		l.Fatal(err)
+	}
+	for name := range file.Contexts {
+		if name != federation {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // connection is how one context of the merged kubeconfig is reached.
 func (l *lab) connection(name string) *rest.Config {
 	l.Helper()

@@ -98,10 +98,10 @@ func (l *lab) membersReady(want ...string) error {
 	return nil
 }
 
-// parts are the pods of the federation's control plane whose image has the text in
-// its name.
-func (l *lab) parts(image string) ([]corev1.Pod, error) {
-	list, err := l.cluster("america").CoreV1().Pods(federationNamespace).List(l.ctx, metav1.ListOptions{})
+// parts are the pods of the federation's control plane, in its host, whose image has the
+// text in its name.
+func (l *lab) parts(host, image string) ([]corev1.Pod, error) {
+	list, err := l.cluster(host).CoreV1().Pods(federationNamespace).List(l.ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -111,8 +111,8 @@ func (l *lab) parts(image string) ([]corev1.Pod, error) {
 }
 
 // controlPlaneReady checks all pods of the federation's control plane.
-func (l *lab) controlPlaneReady() error {
-	pods, err := l.parts("")
+func (l *lab) controlPlaneReady(host string) error {
+	pods, err := l.parts(host, "")
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func isReady(p corev1.Pod) bool {
 // replaceParts kills the pods with that image, and waits until others are Ready.
 func (l *lab) replaceParts(image string, within time.Duration) {
 	l.Helper()
-	old, err := l.parts(image)
+	old, err := l.parts("america", image)
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func (l *lab) replaceParts(image string, within time.Duration) {
 		}
 	}
 	l.eventually(within, func() error {
-		now, err := l.parts(image)
+		now, err := l.parts("america", image)
 		if err != nil {
 			return err
 		}

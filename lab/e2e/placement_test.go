@@ -110,7 +110,7 @@ func (l *lab) remove(name string) {
 		l.Fatal(err)
 	}
 	l.eventually(placing, func() error {
-		for cluster := range want {
+		for _, cluster := range l.clusters() {
 			if _, err := l.cluster(cluster).AppsV1().ReplicaSets("default").Get(l.ctx, name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 				return fmt.Errorf("%s: ReplicaSet %s is still there: %v", cluster, name, err)
 			}
@@ -161,7 +161,7 @@ func (l *lab) spread(name string, counts map[string]int) {
 		if !maps.Equal(got, counts) {
 			return fmt.Errorf("%s is placed as %v, want %v", name, got, counts)
 		}
-		for cluster := range want {
+		for _, cluster := range l.clusters() {
 			if pods, err := l.running(cluster, name); err != nil || len(pods) != counts[cluster] {
 				return fmt.Errorf("%s runs %d replicas of %s, want %d: %v", cluster, len(pods), name, counts[cluster], err)
 			}

@@ -38,6 +38,7 @@ type Inputs struct {
 	Packages   []string // paths of Kubernetes' packages
 	Containerd string   // path of containerd
 	Shim       string   // path of containerd-shim-runc-v2, of the same version
+	Ctr        string   // path of ctr, containerd's client, of the same version
 }
 
 // inputs are all that the machines' image is made of: its build context and programs.
@@ -46,7 +47,7 @@ func inputs(in Inputs) (files, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, path := range map[string]string{"containerd": in.Containerd, "containerd-shim-runc-v2": in.Shim} {
+	for name, path := range map[string]string{"containerd": in.Containerd, "containerd-shim-runc-v2": in.Shim, "ctr": in.Ctr} {
 		all = append(all, file{name, 0o755, func() (io.ReadCloser, int64, error) { return openFile(path) }})
 	}
 	if len(in.Packages) == 0 {

@@ -29,7 +29,7 @@ func TestDigestFollowsTheInputs(t *testing.T) {
 	digest := func(text string) string {
 		t.Helper()
 		kube := write(t, filepath.Join(t.TempDir(), "kubeadm.deb"), text)
-		files, err := inputs(Inputs{[]string{kube}, other, other})
+		files, err := inputs(Inputs{[]string{kube}, other, other, other})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,12 +46,12 @@ func TestDigestFollowsTheInputs(t *testing.T) {
 	if other := digest("two"); other == one {
 		t.Errorf("other contents: got %s twice", one)
 	}
-	if files, err := inputs(Inputs{[]string{filepath.Join(dir, "none")}, other, other}); err == nil {
+	if files, err := inputs(Inputs{[]string{filepath.Join(dir, "none")}, other, other, other}); err == nil {
 		if _, err = files.digest(); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("no such package: got %v, want %v", err, os.ErrNotExist)
 		}
 	}
-	if _, err := inputs(Inputs{nil, other, other}); err == nil {
+	if _, err := inputs(Inputs{nil, other, other, other}); err == nil {
 		t.Error("no packages at all: got no error")
 	}
 }
@@ -59,7 +59,7 @@ func TestDigestFollowsTheInputs(t *testing.T) {
 func TestTarHoldsTheInputs(t *testing.T) {
 	dir := t.TempDir()
 	program, deb := write(t, filepath.Join(dir, "program"), "binary"), write(t, filepath.Join(dir, "kubeadm.deb"), "package")
-	files, err := inputs(Inputs{[]string{deb}, program, program})
+	files, err := inputs(Inputs{[]string{deb}, program, program, program})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,12 +71,29 @@ initialize() {
 		quietly reset kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock
 	fi
 	# Without a flag kubeadm prints a token, and output is kept in the state.
-	quietly init kubeadm init --config "$STATE/init.yaml" --skip-token-print
+	set -- --config "$STATE/init.yaml" --skip-token-print
+	if [ -d "$STATE/restored" ]; then
+		bring_back
+		set -- "$@" --ignore-preflight-errors=DirAvailable--var-lib-etcd
+	fi
+	quietly init kubeadm init "$@"
 	restrict_kubelet
+	# It may be at another address: those that are told once are told again.
+	[ ! -d "$STATE/restored" ] || quietly kube-proxy-restart kube -n kube-system rollout restart daemonset/kube-proxy
 	printf '%s\n' "$NAMES" | put "$STATE/names"
 	printf '%s\n' "$SETTINGS" | put "$STATE/settings"
 	printf '%s\n' "$NETWORKS" | put "$STATE/networks"
 	touch "$STATE/encrypted" "$STATE/initialized"
+	rm -rf "$STATE/restored"
+}
+
+# bring_back puts in place what snapshots.sh has fetched: kubeadm goes on from the keys and
+# the data that are there.
+bring_back() {
+	mkdir -p "$ROOT/etc/kubernetes/pki"
+	cp -a "$STATE/restored/pki/." "$ROOT/etc/kubernetes/pki"
+	rm -rf "$ROOT/var/lib/etcd/member"
+	cp -a "$STATE/restored/etcd/member" "$ROOT/var/lib/etcd/member"
 }
 
 # reconfigure brings a running control plane to other settings as kubeadm upgrades one:

@@ -12,6 +12,7 @@ main() {
 	exclusively
 	report_reboots
 	if joined; then
+		follow
 		# kubelet creates the node object when it starts, and only then.
 		kubectl --kubeconfig "$ROOT/etc/kubernetes/kubelet.conf" --request-timeout 10s get node "$NODE" >/dev/null 2>&1 ||
 			systemctl restart kubelet
@@ -26,6 +27,19 @@ main() {
 	[ "$SAID" = joined ] || give_up
 	restrict_kubelet
 	printf '%s\n' "$KUBELET" | put "$STATE/kubelet"
+}
+
+# follow has the kubelet ask the control plane where that is now: one that has been brought
+# back on another machine may have another address.
+follow() {
+	now=$(printf '%s\n' "$CONFIG" | sed -n 's/^ *apiServerEndpoint: //p')
+	was=$(sed -n 's/^ *server: //p' "$kubernetes/kubelet.conf")
+	[ -n "$was" ] && [ "$was" != "https://$now" ] || return 0
+	(
+		umask 077
+		sed "s|^\( *server:\) .*|\1 https://$now|" "$kubernetes/kubelet.conf" | put "$kubernetes/kubelet.conf"
+	)
+	quietly kubelet systemctl restart kubelet
 }
 
 # reconfigure fetches what kubelets of the cluster are told by now.

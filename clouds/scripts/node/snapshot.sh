@@ -3,10 +3,11 @@
 #
 # hybrid-snapshot               sends one if it is time to, or if one has been asked for
 # hybrid-snapshot upgrade       sends one now, and says why
+# hybrid-snapshot fetch FOLDER  puts the last one of this cluster's life into a folder
 #
 # The file settings has:
 # CLUSTER, NODE   names of the cluster and of its control plane
-# LIFE            the machine that the control plane is on
+# LIFE            the machine that the cluster was made with
 # MINUTES, DAYS   time between two, and for how long one of each day is kept
 # HOURS           time between two rehearsals of a restore
 # REGION          of the bucket
@@ -22,6 +23,10 @@ main() {
 	set -a
 	. "$FOLDER/settings"
 	set +a
+	if [ "${1-}" = fetch ]; then
+		bucket restore latest --host "$CLUSTER" --tag "life=$LIFE" --target "$2" --verify
+		return
+	fi
 	if ! asked=$(kubectl -n kube-system get configmap $KNOWN --ignore-not-found --request-timeout 10s -o 'jsonpath={.metadata.annotations.hybrid/asked}'); then
 		# What can't be asked now is asked by the next run. An upgrade has none.
 		[ -n "${1-}" ] || exit 0

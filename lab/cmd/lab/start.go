@@ -145,7 +145,7 @@ func (l *lab) disk(leaving bool) (uint64, error) {
 // processor. It returns the images' references.
 func (l *lab) programs(ctx context.Context, cli *client.Client) (machines, database string, err error) {
 	b := l.builder()
-	own := []string{"kube", "containerd", "containerd-shim-runc-v2"}
+	own := []string{"kube", "containerd", "containerd-shim-runc-v2", "ctr"}
 	there := make(chan struct{}, len(own))
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error {
@@ -169,7 +169,7 @@ func (l *lab) programs(ctx context.Context, cli *client.Client) (machines, datab
 		}
 		return l.log.Do("the machines' image", func(s *progress.Step) (err error) {
 			machines, err = image.Ensure(ctx, cli, image.Inputs{
-				Packages: kubernetes, Containerd: b.Path("containerd"), Shim: b.Path("containerd-shim-runc-v2"),
+				Packages: kubernetes, Containerd: b.Path("containerd"), Shim: b.Path("containerd-shim-runc-v2"), Ctr: b.Path("ctr"),
 			}, func(line string) { s.Note("%s", line) })
 			return err
 		})

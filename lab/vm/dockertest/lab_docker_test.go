@@ -75,7 +75,7 @@ func Open(t *testing.T) *Lab {
 	debs, err := packages.Files(store.Packages(dir), kubernetes)
 	l.must(err)
 	ref, err := image.Ensure(ctx, l.Docker, image.Inputs{
-		Packages: debs, Containerd: l.program("containerd"), Shim: l.program("containerd-shim-runc-v2"),
+		Packages: debs, Containerd: l.program("containerd"), Shim: l.program("containerd-shim-runc-v2"), Ctr: l.program("ctr"),
 	}, l.progress)
 	l.must(err)
 	database, err := image.EnsureDatabase(ctx, l.Docker, l.progress)
