@@ -27,7 +27,7 @@ type Snapshots struct {
 
 // sender sends snapshots: a script that a timer of the control plane runs.
 //
-//go:embed scripts/node/snapshot.sh
+//go:embed scripts/node/send-snapshot.sh
 var sender string
 
 // snapshots has snapshots of etcd sent, if there are backups, and fetches the last one if

@@ -17,7 +17,7 @@ import (
 )
 
 // What a control plane writes down of the snapshots of its etcd, and where one is asked for:
-// see clouds/scripts/node/snapshot.sh.
+// see clouds/scripts/node/send-snapshot.sh.
 const (
 	snapshotsName  = "hybrid-snapshots"
 	snapshotsSpace = "kube-system"

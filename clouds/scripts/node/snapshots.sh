@@ -1,7 +1,7 @@
 # Has snapshots of etcd sent to a bucket. On a machine that takes the place of a lost one it
 # fetches the last of them, for init to go on from.
 #
-# SETTINGS   what snapshot.sh reads: secret
+# SETTINGS   what send-snapshot.sh reads: secret
 # AUTHORITY  certificate of who signs the bucket's, or empty for a public one
 # SNAPSHOT   the script that sends them
 # NODE       name of the control plane
