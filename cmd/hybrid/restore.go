@@ -228,13 +228,17 @@ func (r *restore) follow(ctx context.Context, start time.Time) error {
 			}
 		}
 		after := time.Since(start).Seconds()
+		wait := r.wait
+		if !r.leads(&p) {
+			wait += leadsIn // busy as all are, it may not be seen for a moment
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case r.leads(&p) && well == len(r.others):
 			fmt.Printf("all members follow, after %.1f s\n", after)
 			return nil
-		case time.Since(from) <= r.wait:
+		case time.Since(from) <= wait:
 			if well != said {
 				fmt.Printf("%d of %d members follow, after %.1f s\n", well, len(r.others), after)
 			}
