@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -224,7 +225,7 @@ func (r *restore) follow(ctx context.Context, start time.Time) error {
 			if m.OK {
 				well++
 			} else {
-				late = append(late, fmt.Sprintf("  %s of %s: %s %s", m.Pod, m.Cluster, m.State, m.Note))
+				late = append(late, fmt.Sprintf("  %s of %s: %s", m.Pod, m.Cluster, cmp.Or(m.Note, m.State)))
 			}
 		}
 		after := time.Since(start).Seconds()
