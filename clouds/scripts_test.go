@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -299,6 +300,24 @@ func TestMember(t *testing.T) {
 		t.Errorf("found %v, %s", err, stderr)
 	}
 	called(t, calls, asked[0], asked[0], asked[1], kube+"delete node london-2 --ignore-not-found")
+	// One that refuses each time has two minutes, as the message says.
+	m.Program("kubectl", `case $* in *"get node"*) exit 1 ;; esac`)
+	m.Program("sleep", `echo "$1" >>`+m.Dir+`/slept`)
+	if _, stderr, _, err = m.run("member", "delete", worker); err != nil || !strings.Contains(stderr, "within 120 seconds") {
+		t.Errorf("found %v, %s", err, stderr)
+	}
+	slept := 0
+	for _, seconds := range strings.Fields(m.read("slept")) {
+		n, err := strconv.Atoi(seconds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slept += n
+	}
+	// A second may pass while it is asked.
+	if slept < 12*8 || slept > 12*10 {
+		t.Errorf("it has given up after %d seconds, want 120", slept)
+	}
 }
 
 // A kubelet that the API server can't verify is no member.

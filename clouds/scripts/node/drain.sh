@@ -43,11 +43,15 @@ kept() {
 
 # leave NODE: drains one that goes for good. What can't be moved goes with it: the machine
 # may be gone already, and the cluster get to know that only now. So it is asked every 10
-# seconds whether the node is Ready still.
+# seconds whether the node is Ready still. An API that refuses connections is given the same
+# time as one that is silent.
 leave() {
 	SECONDS_TO_LEAVE=120
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+		next=$(($(date +%s) + 10))
 		evict 10 "$1" --force && return
+		early=$((next - $(date +%s)))
+		[ "$early" -le 0 ] || sleep "$early"
 	done
 	refused || say "node $1 was not drained within $SECONDS_TO_LEAVE seconds, taking it out all the same: $(tail -n 3 "$STATE/drain-$1.log")"
 }
