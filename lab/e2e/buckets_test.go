@@ -46,10 +46,13 @@ func (l *lab) snapshotsIn(cluster string) {
 	}
 	l.eventually(snapshotLimit, func() error {
 		out, err := l.ask("backup", "now", "--json")
-		if err == nil && strings.Count(out, `"why":"asked"`) < 2 {
-			err = fmt.Errorf("want one of each cluster, found %s", out)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %s", err, out)
+		case strings.Count(out, `"why":"asked"`) < 2:
+			return fmt.Errorf("want one of each cluster, found %s", out)
 		}
-		return err
+		return nil
 	})
 	for _, name := range []string{"london", "america"} {
 		if _, err := os.Stat(filepath.Join(l.stack.State, paths.Clouds, buckets.Folder, buckets.Data, "objects", bucket, "etcd", name, "snapshots")); err != nil {
