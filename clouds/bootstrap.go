@@ -61,7 +61,7 @@ type bootstrap struct {
 	*builder
 	key pulumi.StringOutput // SSH private key
 	pem pulumi.StringOutput // the same, in PEM
-	// begun is another one when the cluster is, see begin.
+	// begun is the ID of <cluster>-life, see begin.
 	begun pulumi.StringOutput
 	// born is the machine that the cluster was made with: that of its control plane, unless
 	// that has come back in the place of a lost one.

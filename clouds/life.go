@@ -39,9 +39,10 @@ func (f *Former) Replaced(cluster string) bool {
 	return len(triggers) == 0 || triggers[0] != f.clusters[cluster].Life.Now
 }
 
-// begin makes what stands for the cluster's life. When the cluster is to be another one, the
-// engine takes out of the state at once whatever depends on this, init included, before
-// anything is made anew: so nothing is deleted by itself that is deleted with init.
+// begin makes <cluster>-life, the resource that is replaced when the cluster is made anew. The
+// engine deletes everything that depends on it, init included, in one step before it creates
+// the new one. What is DeletedWith init therefore only leaves the state: no command runs on a
+// machine that is gone.
 func (b *bootstrap) begin(machine pulumi.StringOutput) error {
 	first := b.since(machine, machine, func(l life) string { return l.Machine })
 	life, err := random.NewRandomId(b.ctx, b.named("life"), &random.RandomIdArgs{
@@ -55,7 +56,8 @@ func (b *bootstrap) begin(machine pulumi.StringOutput) error {
 	return nil
 }
 
-// alive is a value as it is, and counts as changed when the cluster's life is another one.
+// alive returns the value unchanged, and makes it depend on <cluster>-life: the engine treats
+// it as changed when that is replaced.
 func (b *bootstrap) alive(value pulumi.StringOutput) pulumi.StringOutput {
 	return pulumi.All(value, b.begun).ApplyT(func(v []any) string { return v[0].(string) }).(pulumi.StringOutput)
 }
@@ -93,9 +95,9 @@ func (b *bootstrap) since(machine, own pulumi.StringOutput, of func(life) string
 	return own
 }
 
-// apart is an output of which the state doesn't tell what it was made of. The engine, when it
-// replaces a machine, takes what was made of that for unknown, and an unknown cluster for
-// another one, in which nothing is left of what was there. A preview leaves no state.
+// apart returns the value without its dependencies. Otherwise the engine would treat it as
+// unknown when it replaces the machine, and would delete everything in the cluster. A preview
+// records no dependencies, so there it returns the value as it is.
 func apart(ctx *pulumi.Context, made pulumi.StringOutput) pulumi.StringOutput {
 	if ctx.DryRun() {
 		return made
