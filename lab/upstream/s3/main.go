@@ -17,6 +17,8 @@ import (
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/embedgw"
+	"github.com/versity/versitygw/s3api"
+	"github.com/versity/versitygw/s3api/controllers"
 	"github.com/versity/versitygw/s3api/utils"
 )
 
@@ -59,11 +61,13 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	accounts := &keys{dir: *grants, objects: objects, attributes: attributes, root: root}
 	return embedgw.RunVersityGW(ctx, store, &embedgw.Config{
 		RootUserAccess: root.Access, RootUserSecret: root.Secret, Region: anyRegion,
 		Ports: []string{*listen}, CertFile: *cert, KeyFile: *key,
 		MaxConnections: 1000, MaxRequests: 1000, MultipartMaxParts: 10_000,
-		IAMService: &keys{dir: *grants, objects: objects, attributes: attributes, root: root},
+		IAMService: accounts,
+		S3Options:  []s3api.Option{s3api.WithMiddleware("/", controllers.WrapMiddleware(accounts.version2, nil, nil))},
 		HealthPath: "/health", KeepAlive: true, Quiet: true,
 	})
 }
