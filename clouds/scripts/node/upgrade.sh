@@ -1,7 +1,7 @@
 # Brings a node of a running cluster to another version of Kubernetes, as
 # https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-upgrade/ says.
-# control-plane: on the control plane, which comes first. worker: on a worker that has
-# been drained. Interrupted anywhere, it goes on when it runs again.
+# control-plane: on the control plane, which comes first. awake: on a worker that is to be
+# drained. worker: on one that has been. Interrupted anywhere, it goes on when it runs again.
 #
 # NODE      name of the node
 # VERSION   of Kubernetes: v1.36.5
@@ -11,8 +11,11 @@ main() {
 	exclusively
 	case $2 in
 	control-plane) control_plane ;;
+	# A kubelet whose API was away for minutes asks again after up to a minute: its pods
+	# would not end before. Containers don't notice that it starts again.
+	awake) quietly kubelet systemctl restart kubelet ;;
 	worker) worker ;;
-	*) die "expected control-plane or worker, found \"$2\"" ;;
+	*) die "expected control-plane, awake or worker, found \"$2\"" ;;
 	esac
 }
 
@@ -29,8 +32,11 @@ worker() {
 }
 
 control_plane() {
+	looks=2
+	# Of an upgrade that was interrupted the API may come and go.
+	[ ! -e "$STATE/$(backup)" ] || looks=5
 	mend
-	settle
+	settle $looks
 	snapshot
 	send
 	repository
@@ -42,13 +48,12 @@ control_plane() {
 		[ $attempts -gt 0 ] || die "\"kubeadm upgrade apply\" failed three times: its whole output is in $STATE/upgrade-apply.log on the machine; etcd as it was before is in $STATE/$(backup): $(tail -n 10 "$STATE/upgrade-apply.log")"
 		say "$NODE: kubeadm upgrade apply failed, trying again: $(tail -n 3 "$STATE/upgrade-apply.log")"
 		mend
-		settle
+		settle 5
 	done
-	settle
 	# Never newer than the API server.
 	install kubelet kubectl
 	restart_kubelet
-	settle "$VERSION"
+	settle 5 "$VERSION"
 	# kubeadm leaves 100 MB each time.
 	rm -rf "$former"/kubeadm-*
 }
@@ -80,19 +85,21 @@ mend() {
 	done
 }
 
-# settle [VERSION]: waits until the control plane works. With a version, until the node
-# runs it.
+# settle LOOKS [VERSION]: waits until the control plane works, each time that it is looked
+# at. With a version, until the node runs it.
 settle() {
-	await 120 works "${1-}" || die "the control plane doesn't work 10 minutes after it was restarted: $SAID; its logs are in /var/log/pods on the machine"
+	await 120 works "$1" "${2-}" || die "the control plane doesn't work 10 minutes after it was restarted: $SAID; its logs are in /var/log/pods on the machine"
 }
 
-# works VERSION: for ten seconds on end. An API that returns answers, and goes away again.
+# works LOOKS VERSION: every two seconds. An API that returns answers, and goes away again.
 works() {
 	before=$(leases) || { echo "$before"; return 1; }
-	for _ in 1 2 3 4 5; do
+	looks=$1
+	while [ "$looks" -gt 0 ]; do
 		kube get --raw /readyz || return 1
-		[ -z "$1" ] || running "$1" || return 1
+		[ -z "$2" ] || running "$2" || return 1
 		sleep 2
+		looks=$((looks - 1))
 	done
 	# Those who hold the leases renew them every two seconds.
 	now=$(leases) || { echo "$now"; return 1; }
