@@ -46,7 +46,9 @@ func (b *builder) proxies() error {
 				Spec: corev1.PodSpecArgs{
 					Containers: corev1.ContainerArray{corev1.ContainerArgs{
 						Name: pulumi.String("haproxy"), Image: pulumi.String(b.args.ProxyImage),
-						Command:         pulumi.ToStringArray([]string{"haproxy", "-db", "-f", "/etc/psql/haproxy.cfg"}),
+						// Process 1 hears of SIGTERM only what it asks for: a master (-W) does, and
+						// ends the worker. Without one the pod, and its machine, would end by a time-out.
+						Command:         pulumi.ToStringArray([]string{"haproxy", "-W", "-db", "-f", "/etc/psql/haproxy.cfg"}),
 						ReadinessProbe:  probe("HTTP", healthPort, "/health", 5, 3),
 						LivenessProbe:   probe("HTTP", healthPort, "/health", 10, 3),
 						Resources:       requests("20m", "64Mi"),

@@ -18,6 +18,9 @@ const (
 	// bystanderLimit is the same when another cloud is lost, 12 s, and plannedLimit when
 	// the leader hands over, 4 to 5 s. Both are more where two cores carry all machines.
 	bystanderLimit, plannedLimit = 16 * time.Second, 12 * time.Second
+	// proxyLimit is how long a proxy's pod takes to end: less than the 30 s after which it
+	// would be killed.
+	proxyLimit = 15 * time.Second
 )
 
 // TestPostgres goes through the life of a database: each part needs the one before.
@@ -97,6 +100,13 @@ func (l *lab) compiled(cluster, pod, module string) error {
 // postgresNames writes and reads by the services' names, from a pod of each cluster.
 // Reads go to replicas, of the own cluster where there are any.
 func postgresNames(l *lab) {
+	start := time.Now()
+	if out, err := l.kube("", "america", "delete", "pods", "-l", "app=psql-proxy"); err != nil {
+		l.Fatal(err, out)
+	}
+	if took := time.Since(start); took > proxyLimit {
+		l.Errorf("a proxy that is told to end took %s, want at most %s", took.Round(time.Second), proxyLimit)
+	}
 	for cluster, near := range map[string]string{"london": "10.", "frankfurt": "10.", "america": "10."} {
 		l.client(cluster)
 		l.eventually(30*time.Second, func() error {
