@@ -38,15 +38,7 @@ func renewed(l *lab) {
 	if err := l.membersReady("london", "frankfurt", "america"); err != nil {
 		l.Error(err)
 	}
-	now, err := l.members()
-	if err != nil {
-		l.Fatal(err)
-	}
-	for name, m := range members {
-		if now[name].uid != m.uid {
-			l.Errorf("member %s has been replaced", name)
-		}
-	}
+	l.sameMembers(members)
 	// With the new certificates objects are checked, placed and made.
 	l.place(idle("renewed", 3), twoToOne)
 	l.spread("renewed", map[string]int{"frankfurt": 2, "london": 1})

@@ -98,6 +98,20 @@ func (l *lab) membersReady(want ...string) error {
 	return nil
 }
 
+// sameMembers checks that the members are those of before, none of them made again.
+func (l *lab) sameMembers(before map[string]member) {
+	l.Helper()
+	now, err := l.members()
+	if err != nil {
+		l.Fatal(err)
+	}
+	for name, m := range before {
+		if now[name].uid != m.uid {
+			l.Errorf("member %s has been replaced", name)
+		}
+	}
+}
+
 // parts are the pods of the federation's control plane, in its host, whose image has the
 // text in its name.
 func (l *lab) parts(host, image string) ([]corev1.Pod, error) {

@@ -70,8 +70,9 @@ func upOnStock(l *lab) {
 // pair are the nodes of a stack of one cluster.
 var pair = map[string][]string{"london": {"london-1", "london-2"}}
 
-// alone are the settings of one cluster with nothing on it, at a version or the default's.
-func (l *lab) alone(version string) string {
+// alone are the settings of one cluster with nothing on it, at a version or the default's, and
+// with what else is to change.
+func (l *lab) alone(version string, more ...func(settings map[string]any)) string {
 	l.Helper()
 	return l.config(func(settings map[string]any) {
 		all := slices.DeleteFunc(defaultClusters(l), func(c any) bool { return c.(map[string]any)["name"] != "london" })
@@ -83,6 +84,9 @@ func (l *lab) alone(version string) string {
 		delete(settings, "hybrid:backupKey")
 		if version != "" {
 			settings["hybrid:kubernetesVersion"] = version
+		}
+		for _, change := range more {
+			change(settings)
 		}
 	})
 }
@@ -118,6 +122,10 @@ func upgradeAll(l *lab) {
 		last = at
 	}
 	machines := l.machineIDs()
+	members, err := l.members()
+	if err != nil {
+		l.Fatal(err)
+	}
 	w := l.startWriter(l.written())
 	watched := l.watchNodes()
 	start := time.Now()
@@ -148,6 +156,12 @@ func upgradeAll(l *lab) {
 	}
 	l.converged(want, l.at(""))
 	l.everywhere(rows)
+	// The federation's API server follows, and knows the same members.
+	if pods, err := l.parts("america", "kube-apiserver:"+registry.NextKubernetes); err != nil || len(pods) != 1 {
+		l.Errorf("%d pods of the federation's API server are of %s, want one: %v", len(pods), registry.NextKubernetes, err)
+	}
+	l.eventually(time.Minute, func() error { return l.membersReady(slices.Sorted(maps.Keys(members))...) })
+	l.sameMembers(members)
 	hardened(l)
 	l.eventually(time.Minute, func() error { _, err := l.ask("status"); return err })
 }
