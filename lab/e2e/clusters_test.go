@@ -120,9 +120,7 @@ func previewFromNothing(l *lab) {
 
 func up(l *lab) {
 	start := time.Now()
-	// The lab's own number would hide steps that wait for others which have no place:
-	// there are six nodes.
-	out := l.up("--parallel", "4")
+	out := l.up()
 	if took := time.Since(start); took > warmLimit {
 		l.Errorf("pulumi up took %s, want at most %s", took.Round(time.Second), warmLimit)
 	}

@@ -144,6 +144,7 @@ func (l *lab) killAt(name string, reached func() bool, args ...string) {
 	l.Helper()
 	ctx, cancel := context.WithTimeout(l.ctx, 5*time.Minute)
 	defer cancel()
+	stands = false
 	cmd := l.stack.Command(ctx, append([]string{"up", "--yes", "--skip-preview", "--non-interactive", "--color", "never"}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out bytes.Buffer

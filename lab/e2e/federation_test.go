@@ -34,7 +34,7 @@ func TestFederation(t *testing.T) {
 }
 
 func federationUp(l *lab) {
-	l.up()
+	l.standing()
 	// Not eventually: pulumi up has waited for it.
 	if err := l.membersReady("london", "frankfurt", "america"); err != nil {
 		l.Error(err)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,10 @@ type lab struct {
 // shared says that the test before has left a stack that its `pulumi up` makes as
 // Pulumi.dev.yaml describes it: a test that has no need of an empty lab goes on from there.
 var shared bool
+
+// stands says that the last update of the stack was one to Pulumi.dev.yaml itself, and went
+// well.
+var stands bool
 
 func TestMain(m *testing.M) {
 	// Without, they would run whenever someone tests all packages.
@@ -90,6 +95,7 @@ func adopt(t testing.TB) *lab {
 	l := &lab{TB: t, ctx: t.Context(), stack: s}
 	if !shared {
 		l.command("down")
+		stands = false
 	}
 	l.command("start")
 	if l.host, err = vm.Open(l.ctx); err != nil {
@@ -171,6 +177,10 @@ func (l *lab) pulumi(args ...string) (string, error) {
 	cmd.Stderr = cmd.Stdout
 	start := time.Now()
 	err := cmd.Run()
+	if args[0] != "preview" {
+		other := slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--config-file") })
+		stands = err == nil && args[0] == "up" && !other
+	}
 	fmt.Printf("--- pulumi %s: %s, %v\n", strings.Join(args, " "), time.Since(start).Round(100*time.Millisecond), err)
 	return out.String(), err
 }
@@ -199,6 +209,15 @@ func (l *lab) up(args ...string) string {
 		l.Fatal(err)
 	}
 	return out
+}
+
+// standing is up for tests that begin with the whole: if the test before has left it so, they
+// go on from there.
+func (l *lab) standing() {
+	l.Helper()
+	if !stands {
+		l.up()
+	}
 }
 
 // config writes a variant of Pulumi.dev.yaml and returns the flag that uses it.

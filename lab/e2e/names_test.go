@@ -39,14 +39,14 @@ func TestZone(t *testing.T) {
 		{name: "the APIs prove to be their names", run: func(l *lab) { apisByName(l, domain) }},
 		{name: "the federation proves to be its name", run: federationByName},
 		{name: "a record is changed, and repaired", run: recordChanges},
-		{name: "another domain", run: anotherDomain},
+		{name: "another domain", run: anotherDomain, long: true},
 		{name: "switched off", run: zoneOff, long: true},
 	})
 	l.leave()
 }
 
 func zoneUp(l *lab) {
-	l.up()
+	l.standing()
 	out, err := l.stack.Output(l.ctx, "stack", "output", "zone", "--json")
 	if err != nil {
 		l.Fatal(err)

@@ -45,7 +45,7 @@ func TestPostgres(t *testing.T) {
 }
 
 func postgresUp(l *lab) {
-	l.up()
+	l.standing()
 	// pulumi up has waited for it. Who asks while six machines still start something has
 	// to ask more than once.
 	l.eventually(time.Minute, func() error { return l.follow("london", seeds) })

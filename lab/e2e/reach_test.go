@@ -32,9 +32,9 @@ func cutOff(l *lab) {
 		if err := l.host.CutOff(l.ctx, network); err != nil {
 			l.Fatal(err)
 		}
-		l.refused(cluster, refreshing...)
 		telling := [][]string{destroying}
 		if long() {
+			l.refused(cluster, refreshing...)
 			telling = append(telling, updating, append(slices.Clone(refreshing), "--run-program"))
 		}
 		for _, args := range telling {

@@ -34,7 +34,7 @@ const (
 // TestView looks at the whole while parts of it fail: each part needs the one before.
 func TestView(t *testing.T) {
 	l := adopt(t)
-	l.up()
+	l.standing()
 	var page *browser.Page
 	var seen *scraped
 	// What goes wrong in the page is the part's failure.

@@ -24,7 +24,7 @@ func TestWithoutMembers(t *testing.T) {
 const noticed = time.Minute
 
 func memberDies(l *lab) {
-	l.up()
+	l.standing()
 	l.place(idle("kept", 6), twoToOne)
 	l.spread("kept", map[string]int{"frankfurt": 4, "london": 2})
 	before, err := l.placed("kept")
