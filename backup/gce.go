@@ -11,8 +11,8 @@ import (
 
 // google makes a bucket in Cloud Storage, which is entered by its S3 interface, see
 // https://cloud.google.com/storage/docs/interoperability. It has all that pgBackRest and restic
-// ask for: signatures of version 4 for the region "auto", and of version 2, which are restic's
-// there; lists by list-type=2, uploads in parts, and deletions of many objects at once.
+// ask for: signatures of version 4 for the region "auto" (pgBackRest) and of version 2 (restic),
+// lists by list-type=2, uploads in parts, and deletions of many objects at once.
 func (m *maker) google() (err error) {
 	m.Endpoint, m.Region = "storage.googleapis.com", "auto"
 	project := clouds.GoogleProject(m.ctx)

@@ -39,7 +39,7 @@ func (f *Former) Replaced(cluster string) bool {
 	return len(triggers) == 0 || triggers[0] != f.clusters[cluster].Life.Now
 }
 
-// begin makes <cluster>-life, the resource that is replaced when the cluster is made anew. The
+// begin makes <cluster>-life, the resource that is replaced when the cluster is recreated. The
 // engine deletes everything that depends on it, init included, in one step before it creates
 // the new one. What is DeletedWith init therefore only leaves the state: no command runs on a
 // machine that is gone.

@@ -15,7 +15,7 @@ import (
 const (
 	controlPlaneTime = 75 * time.Minute
 	workerTime       = 20 * time.Minute
-	awakeTime        = 2 * time.Minute
+	kubeletTime      = 2 * time.Minute
 )
 
 // part is a script of an upgrade.
@@ -79,7 +79,7 @@ func (r *Rollout) parts(cluster string, args *ClusterArgs, u Upgrade) ([]part, e
 	}
 	turn := map[string]string{"NODE": u.Node, "VERSION": u.To}
 	return []part{
-		{own, "upgrade", "awake", awakeTime, params},
+		{own, "upgrade", "restart-kubelet", kubeletTime, params},
 		{control, "turn", "empty", emptyTime, turn},
 		{own, "upgrade", "worker", workerTime, params},
 		{control, "turn", "return", returnTime, turn},

@@ -113,7 +113,7 @@ func TestPartsOfAnUpgrade(t *testing.T) {
 		want string
 	}{
 		{Upgrade{"london-1", "v1.35.4", "v1.36.5", true}, "[upgrade control-plane NumCPU,Mem]"},
-		{Upgrade{"london-2", "v1.35.4", "v1.36.5", false}, "[upgrade awake  turn empty  upgrade worker  turn return ]"},
+		{Upgrade{"london-2", "v1.35.4", "v1.36.5", false}, "[upgrade restart-kubelet  turn empty  upgrade worker  turn return ]"},
 	} {
 		parts, err := r.parts("london", a, c.u)
 		if err != nil {
@@ -270,10 +270,10 @@ func TestUpgradeWaitsForTheControlPlane(t *testing.T) {
 	}
 }
 
-// Before it is drained, the kubelet of a worker has to know that its API is back.
-func TestUpgradeAwakesAWorker(t *testing.T) {
+// Before a worker is drained its kubelet has to be connected to the API again.
+func TestUpgradeRestartsTheKubelet(t *testing.T) {
 	m := running(t)
-	_, stderr, calls, err := m.run("upgrade", "awake", upgradeParams)
+	_, stderr, calls, err := m.run("upgrade", "restart-kubelet", upgradeParams)
 	if err != nil || stderr != "" {
 		t.Fatalf("%v: %s", err, stderr)
 	}

@@ -46,8 +46,8 @@ func (b *builder) proxies() error {
 				Spec: corev1.PodSpecArgs{
 					Containers: corev1.ContainerArray{corev1.ContainerArgs{
 						Name: pulumi.String("haproxy"), Image: pulumi.String(b.args.ProxyImage),
-						// Process 1 hears of SIGTERM only what it asks for: a master (-W) does, and
-						// ends the worker. Without one the pod, and its machine, would end by a time-out.
+						// Process 1 of a container ignores SIGTERM unless it handles it. HAProxy's
+						// master (-W) does. Without one its pod, and a machine, stop only after a time-out.
 						Command:         pulumi.ToStringArray([]string{"haproxy", "-W", "-db", "-f", "/etc/psql/haproxy.cfg"}),
 						ReadinessProbe:  probe("HTTP", healthPort, "/health", 5, 3),
 						LivenessProbe:   probe("HTTP", healthPort, "/health", 10, 3),

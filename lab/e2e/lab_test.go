@@ -45,8 +45,7 @@ type lab struct {
 // Pulumi.dev.yaml describes it: a test that has no need of an empty lab goes on from there.
 var shared bool
 
-// stands says that the last update of the stack was one to Pulumi.dev.yaml itself, and went
-// well.
+// stands says that the last update of the stack succeeded, and used Pulumi.dev.yaml itself.
 var stands bool
 
 func TestMain(m *testing.M) {
@@ -211,8 +210,7 @@ func (l *lab) up(args ...string) string {
 	return out
 }
 
-// standing is up for tests that begin with the whole: if the test before has left it so, they
-// go on from there.
+// standing is up, unless the test before has left the stack as Pulumi.dev.yaml describes it.
 func (l *lab) standing() {
 	l.Helper()
 	if !stands {

@@ -98,7 +98,7 @@ func (l *lab) membersReady(want ...string) error {
 	return nil
 }
 
-// sameMembers checks that the members are those of before, none of them made again.
+// sameMembers checks that none of the members has been replaced.
 func (l *lab) sameMembers(before map[string]member) {
 	l.Helper()
 	now, err := l.members()

@@ -71,7 +71,7 @@ func fits(l *lab, nodes map[string][]string) {
 	}
 }
 
-// marker is what goes through the mesh: a text that a capture would show.
+// marker goes through the mesh, control past it: a capture shows control only.
 const (
 	marker  = "hybrid-payload-in-clear"
 	control = "hybrid-control-in-clear"
@@ -145,8 +145,8 @@ func encrypted(l *lab) {
 		l.Error(err)
 	}
 	for cluster, network := range networks {
-		// Machine to machine on an open port, not through the mesh: the capture sees
-		// what is in the clear. It may have lost what came right after so much else.
+		// Machine to machine on an open port, not through the mesh: the capture shows it.
+		// Right after 10 MB it may drop packets, so they are sent until it does.
 		l.eventually(20*time.Second, func() error {
 			l.run("london-2", fmt.Sprintf("echo %s | socat -u - UDP-SENDTO:%s:6784", control, l.public("frankfurt-2")))
 			if _, err := l.host.ExecRouter(l.ctx, network, "grep", "-q", "-a", control, file); err != nil {

@@ -14,9 +14,9 @@ import (
 	"hybrid/lab/registry"
 )
 
-// What TestLongCertificates has of the clock: a cluster's certificates live for a tenth of an
-// hour, its control plane looks after them in a tenth of its ten minutes, kubelets let what has
-// ended wait for a tenth of their five, and all is left alone for a tenth of three hours.
+// TestLongCertificates stands for certificates of one hour and for three hours, at a tenth of
+// all times: how long certificates live, how often the control plane checks them, how long a
+// kubelet waits at most before it restarts a container, and how long the cluster is left alone.
 const (
 	shortLife    = 6 * time.Minute
 	shortEvery   = time.Minute
@@ -33,7 +33,7 @@ func TestLongCertificates(t *testing.T) {
 	l.steps(t, []part{
 		{name: "up", run: func(l *lab) {
 			l.up(l.shortLived())
-			// Those that live for a year are looked after every ten minutes.
+			// The timer runs every ten minutes.
 			const timer = "hybrid-renew-certificates.timer"
 			l.run("london-1", fmt.Sprintf(`set -e; mkdir -p /etc/systemd/system/%[1]s.d
 printf '[Timer]\nOnActiveSec=\nOnUnitInactiveSec=\nOnActiveSec=%[2]d\nOnUnitInactiveSec=%[2]d\nAccuracySec=1\n' >/etc/systemd/system/%[1]s.d/tenth.conf
@@ -41,16 +41,15 @@ systemctl daemon-reload; systemctl restart %[1]s`, timer, int(shortEvery.Seconds
 			l.allReady(pair)
 		}},
 		{name: "left alone", run: leftAlone},
-		{name: "one pulumi up later", run: readAnew},
+		{name: "one pulumi up later", run: readAgain},
 	})
 }
 
-// shortLived are the settings of one cluster whose certificates end soon, those of its kubelets
-// too.
+// shortLived are the settings of one cluster with certificates of shortLife, its kubelets' too.
 func (l *lab) shortLived() string {
 	return l.alone("", func(settings map[string]any) {
 		kubeadm := settings["hybrid:kubeadm"].(map[string]any)
-		// What is ended every few minutes starts again later each time, for up to 5 minutes.
+		// A container that is restarted every few minutes waits longer each time, up to 5 minutes.
 		kubeadm["kubeletConfiguration"].(map[string]any)["crashLoopBackOff"] = map[string]any{"maxContainerRestartPeriod": shortRestart.String()}
 		cluster := kubeadm["clusterConfiguration"].(map[string]any)
 		cluster["certificateValidityPeriod"] = shortLife.String()
@@ -58,7 +57,7 @@ func (l *lab) shortLived() string {
 	})
 }
 
-// ends says of a node's certificates when they end, by their files.
+// ends returns when a node's certificates end, by file.
 func (l *lab) ends(node string) map[string]time.Time {
 	l.Helper()
 	out := l.run(node, `cd /etc/kubernetes
@@ -120,7 +119,7 @@ func leftAlone(l *lab) {
 			}
 		}
 	}
-	// What the controllers and the scheduler do, and what the API asks of kubelets.
+	// Controllers, scheduler and kubelets still work, and the API still reaches kubelets.
 	if out, err := kubectl("create deployment late --image " + registry.Tools + " --replicas 2 -- sleep infinity"); err != nil {
 		l.Fatal(err, out)
 	}
@@ -131,8 +130,8 @@ func leftAlone(l *lab) {
 		}
 		return err
 	})
-	// The first who asks after a renewal may be told that the connection has been closed: it is
-	// the API server's with the former certificate.
+	// The first request after a renewal may fail: the API server closes its connections to
+	// kubelets when it notices its new certificate.
 	l.eventually(10*time.Second, func() error {
 		out, err := kubectl("exec deploy/late -- cat /etc/hostname")
 		if err == nil && strings.HasPrefix(out, "late-") {
@@ -143,9 +142,9 @@ func leftAlone(l *lab) {
 	fmt.Printf("--- %d certificates of two nodes ended and were renewed for %s\n", len(first["london-1"])+len(first["london-2"]), aloneFor)
 }
 
-// readAnew has `pulumi up` read the administrator's certificate. Hours are the shortest time
-// that its age has, so it is told that the time has come.
-func readAnew(l *lab) {
+// readAgain has `pulumi up` read the administrator's certificate again. The program counts that
+// certificate's age in hours, so the test has to force it.
+func readAgain(l *lab) {
 	if _, err := l.cluster("london").CoreV1().Nodes().List(l.ctx, metav1.ListOptions{}); err == nil || !strings.Contains(err.Error(), "Unauthorized") && !strings.Contains(err.Error(), "asked for the client to provide credentials") {
 		l.Errorf("by the kubeconfig of before: %v, want that it has ended", err)
 	}

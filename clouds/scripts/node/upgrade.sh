@@ -1,7 +1,8 @@
 # Brings a node of a running cluster to another version of Kubernetes, as
 # https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-upgrade/ says.
-# control-plane: on the control plane, which comes first. awake: on a worker that is to be
-# drained. worker: on one that has been. Interrupted anywhere, it goes on when it runs again.
+# control-plane: on the control plane, which comes first. restart-kubelet: on a worker before
+# it is drained. worker: on one that has been drained. Interrupted anywhere, it goes on when it
+# runs again.
 #
 # NODE      name of the node
 # VERSION   of Kubernetes: v1.36.5
@@ -11,11 +12,11 @@ main() {
 	exclusively
 	case $2 in
 	control-plane) control_plane ;;
-	# A kubelet whose API was away for minutes asks again after up to a minute: its pods
-	# would not end before. Containers don't notice that it starts again.
-	awake) quietly kubelet systemctl restart kubelet ;;
+	# After an outage of minutes a kubelet may wait up to a minute before it connects to
+	# the API again, and ends no pod until then. Containers don't notice its restart.
+	restart-kubelet) quietly kubelet systemctl restart kubelet ;;
 	worker) worker ;;
-	*) die "expected control-plane, awake or worker, found \"$2\"" ;;
+	*) die "expected control-plane, restart-kubelet or worker, found \"$2\"" ;;
 	esac
 }
 
@@ -33,7 +34,7 @@ worker() {
 
 control_plane() {
 	looks=2
-	# Of an upgrade that was interrupted the API may come and go.
+	# After an interrupted upgrade the API may come and go.
 	[ ! -e "$STATE/$(backup)" ] || looks=5
 	mend
 	settle $looks
@@ -85,13 +86,14 @@ mend() {
 	done
 }
 
-# settle LOOKS [VERSION]: waits until the control plane works, each time that it is looked
-# at. With a version, until the node runs it.
+# settle LOOKS [VERSION]: waits until the control plane works in so many checks in a row, and
+# with a version until the node runs it.
 settle() {
 	await 120 works "$1" "${2-}" || die "the control plane doesn't work 10 minutes after it was restarted: $SAID; its logs are in /var/log/pods on the machine"
 }
 
-# works LOOKS VERSION: every two seconds. An API that returns answers, and goes away again.
+# works LOOKS VERSION: checks every two seconds. An API that has just come back answers, and
+# may go away again.
 works() {
 	before=$(leases) || { echo "$before"; return 1; }
 	looks=$1

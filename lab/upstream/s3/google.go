@@ -32,9 +32,9 @@ var subresources = []string{
 	"versions", "website",
 }
 
-// version2 lets requests to Cloud Storage be signed in version 2 too, as it does in life: the
-// library by which restic speaks S3 signs in no other there. The gateway knows version 4
-// only, so one whose signature is right is signed for it again.
+// version2 accepts requests to Cloud Storage that are signed in version 2, as Google does:
+// restic's S3 library uses no other version there. The gateway knows version 4 only, so a
+// request with a valid signature gets one of version 4. Errors are S3's own.
 func (k *keys) version2(ctx fiber.Ctx) error {
 	scheme, given, _ := strings.Cut(ctx.Get("Authorization"), " ")
 	if ctx.Hostname() != google || scheme != "AWS" && scheme != "GOOG1" {
@@ -75,7 +75,7 @@ func (k *keys) version2(ctx fiber.Ctx) error {
 func textToSign(r *http.Request) string {
 	lines := []string{r.Method, r.Header.Get("Content-Md5"), r.Header.Get("Content-Type"), r.Header.Get("Date")}
 	if r.Header.Get("X-Amz-Date") != "" {
-		lines[3] = "" // it is among the vendor's
+		lines[3] = "" // X-Amz-Date is signed instead, below
 	}
 	var own []string
 	for name, values := range r.Header {
@@ -102,7 +102,7 @@ func textToSign(r *http.Request) string {
 	return strings.Join(append(append(lines, own...), resource), "\n")
 }
 
-// signAgain signs a request in version 4.
+// signAgain replaces a request's signature by one of version 4.
 func signAgain(ctx fiber.Ctx, r *http.Request, account auth.Account) error {
 	const hash, unsigned = "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"
 	for name := range r.Header {
