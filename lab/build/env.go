@@ -21,6 +21,11 @@ var settings = []string{
 	"GOWORK=off", // a workspace above the checkout isn't the checkout's
 }
 
+// rarely makes compilers look for garbage less often. The largest packages of the SDKs take a
+// fifth to a third less CPU time by that, and a sixth more memory (6 GB instead of 5.2). The
+// Makefile has the same.
+const rarely = "GOGC=400"
+
 // Env is the environment of every compilation.
 func Env() []string { return environment(os.Environ()) }
 
