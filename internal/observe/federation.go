@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -145,10 +147,8 @@ func placements(items []unstructured.Unstructured) []Placement {
 					continue
 				}
 				placed.Applied, placed.Error = s.Applied, s.AppliedMessage
-				// Only what has replicas has these.
-				var counts struct{ Replicas, ReadyReplicas int }
-				if len(s.Status) > 0 && json.Unmarshal(s.Status, &counts) == nil {
-					placed.Placed, placed.Ready = counts.Replicas, counts.ReadyReplicas
+				if len(s.Status) > 0 {
+					placed.Placed, placed.Ready = counts(r.Kind, target.Replicas, s.Status)
 				}
 			}
 			p.Clusters = append(p.Clusters, placed)
@@ -160,6 +160,50 @@ func placements(items []unstructured.Unstructured) []Placement {
 		return strings.Compare(a.Namespace+"/"+a.Kind+"/"+a.Name, b.Namespace+"/"+b.Kind+"/"+b.Name)
 	})
 	return all
+}
+
+// counts are how many of the wanted replicas of an object a member has, and how many of them are
+// ready or have done their work: by the object's status in that member. What has no replicas
+// has none of either.
+func counts(kind string, wanted int, status json.RawMessage) (placed, ready int) {
+	switch kind {
+	case "Pod":
+		var pod corev1.PodStatus
+		if json.Unmarshal(status, &pod) != nil || pod.Phase == "" {
+			return 0, 0
+		}
+		if pod.Phase == corev1.PodSucceeded || podReady(pod) {
+			ready = 1
+		}
+		return 1, ready
+	case "Job":
+		var job batchv1.JobStatus
+		if json.Unmarshal(status, &job) != nil {
+			return 0, 0
+		}
+		if slices.ContainsFunc(job.Conditions, func(c batchv1.JobCondition) bool {
+			return c.Type == batchv1.JobComplete && c.Status == corev1.ConditionTrue
+		}) {
+			return wanted, wanted
+		}
+		if job.Ready != nil {
+			ready = int(*job.Ready)
+		}
+		return int(job.Succeeded + job.Active), int(job.Succeeded) + ready
+	default:
+		var set struct{ Replicas, ReadyReplicas int }
+		if json.Unmarshal(status, &set) != nil {
+			return 0, 0
+		}
+		return set.Replicas, set.ReadyReplicas
+	}
+}
+
+// podReady says whether a pod can be asked.
+func podReady(pod corev1.PodStatus) bool {
+	return slices.ContainsFunc(pod.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 func convert(item unstructured.Unstructured, to any) error {
