@@ -24,15 +24,28 @@ func (l *Lab) links(t *testing.T, a, d, e vm.Machine) {
 			address  string
 			want     bool
 		}{{a, d, dPublic, aToD}, {d, a, aPublic, dToA}} {
-			if got := l.send(way.from, way.to, way.address); got != way.want {
-				t.Errorf("from %s to %s: passes: %v, want %v", way.from.Name, way.to.Name, got, way.want)
+			err := Eventually(patience(way.want), func() error {
+				if got := l.send(way.from, way.to, way.address); got != way.want {
+					return fmt.Errorf("from %s to %s: passes: %v, want %v", way.from.Name, way.to.Name, got, way.want)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
 			}
 		}
 	}
 	neighbors := func(t *testing.T) {
 		t.Helper()
-		if got, err := l.call(e, "10.10.0.11", fromNeighbors); got != "10.10.0.12" {
-			t.Errorf("within a network: got %q, %v", got, err)
+		err := Eventually(patience(true), func() error {
+			got, err := l.call(e, "10.10.0.11", fromNeighbors)
+			if got != "10.10.0.12" {
+				return fmt.Errorf("within a network: got %q, %v", got, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
 		}
 	}
 	// Datagrams may come, for they are not answered.

@@ -127,9 +127,15 @@ func TestNetworks(t *testing.T) {
 			{"droplets, by an anchor without a reserved address", d, eAnchor, fromAll, ""},
 			{"droplet to its own address", d, dPublic, fromNobody, dPublic},
 		} {
-			got, err := l.call(test.from, test.to, test.port)
-			if got != test.want {
-				t.Errorf("%s (%s to %s:%d): got %q (%v), want %q", test.what, test.from.Name, test.to, test.port, got, err, test.want)
+			err := Eventually(patience(test.want != ""), func() error {
+				got, err := l.call(test.from, test.to, test.port)
+				if got != test.want {
+					return fmt.Errorf("%s (%s to %s:%d): got %q (%v), want %q", test.what, test.from.Name, test.to, test.port, got, err, test.want)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
 			}
 		}
 	}
@@ -143,12 +149,8 @@ func TestNetworks(t *testing.T) {
 			{aPublic, fromAll, true}, {aPublic, fromPublic, false}, {dPublic, fromAll, true},
 			{reserved, fromAll, true}, {dPublic, fromNobody, false}, {"198.18.64.200", fromAll, false},
 		} {
-			conn, err := net.DialTimeout("tcp", net.JoinHostPort(test.to, fmt.Sprint(test.port)), 2*time.Second)
-			if (err == nil) != test.open {
-				t.Errorf("%s:%d: got %v, want open %v", test.to, test.port, err, test.open)
-			}
-			if err == nil {
-				conn.Close()
+			if err := Eventually(patience(test.open), func() error { return reaches(test.to, test.port, test.open) }); err != nil {
+				t.Error(err)
 			}
 		}
 		for _, login := range []struct{ user, at string }{{"ubuntu", aPublic}, {"root", dPublic}, {"root", reserved}} {
@@ -243,6 +245,29 @@ func (l *Lab) listen(m vm.Machine) {
 			`until socat -u OPEN:/dev/null TCP:127.0.0.1:%d 2>/dev/null; do sleep 0.05; done`, port, port))
 		l.must(err)
 	}
+}
+
+// patience is how long to try again. What is open may answer late, while the machine is busy;
+// what is closed is tried once, for it could open late, too.
+func patience(open bool) time.Duration {
+	if open {
+		return 10 * time.Second
+	}
+	return 0
+}
+
+// reaches wants a port to be open for the workstation, or closed.
+func reaches(address string, port int, open bool) error {
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort(address, fmt.Sprint(port)), 2*time.Second)
+	if (err == nil) != open {
+		err = fmt.Errorf("%s:%d: got %v, want open %v", address, port, err, open)
+	} else {
+		err = nil
+	}
+	if conn != nil {
+		conn.Close()
+	}
+	return err
 }
 
 // call connects and returns the address that the other end sees.

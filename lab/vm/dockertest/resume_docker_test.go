@@ -2,7 +2,6 @@ package dockertest
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -38,12 +37,8 @@ func TestResume(t *testing.T) {
 	l.must(l.is(unstarted, container.StateCreated))
 	l.listen(a)
 	for port, open := range map[int]bool{fromAll: true, fromNobody: false} {
-		conn, err := net.DialTimeout("tcp", net.JoinHostPort(aPublic, fmt.Sprint(port)), 2*time.Second)
-		if (err == nil) != open {
-			t.Errorf("port %d by the router's policy: got %v, want open %v", port, err, open)
-		}
-		if err == nil {
-			conn.Close()
+		if err := Eventually(patience(open), func() error { return reaches(aPublic, port, open) }); err != nil {
+			t.Errorf("by the router's policy: %v", err)
 		}
 	}
 }
