@@ -58,8 +58,7 @@ func (b *builder) apiServer(needs []pulumi.Resource) (running, error) {
 			"--bind-address=0.0.0.0",
 			fmt.Sprintf("--secure-port=%d", apiServerPort),
 			"--client-ca-file=" + files + "/ca.crt",
-			// No pods run here that could use accounts or volumes.
-			"--disable-admission-plugins=StorageObjectInUseProtection,ServiceAccount",
+			"--disable-admission-plugins=StorageObjectInUseProtection", // no volumes are used here
 			"--proxy-client-cert-file=" + files + "/front-proxy.crt",
 			"--proxy-client-key-file=" + files + "/front-proxy.key",
 			"--requestheader-client-ca-file=" + files + "/front-proxy-ca.crt",

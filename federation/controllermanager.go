@@ -22,7 +22,7 @@ func (b *builder) kubeControllerManager(needs []pulumi.Resource) (running, error
 			"--bind-address=0.0.0.0",
 			"--client-ca-file=" + files + "/ca.crt",
 			"--cluster-name=federation",
-			"--controllers=namespace,garbagecollector,serviceaccount-token,clusterrole-aggregation",
+			"--controllers=namespace,garbagecollector,serviceaccount,serviceaccount-token,clusterrole-aggregation",
 			"--root-ca-file=" + files + "/ca.crt",
 			"--service-account-private-key-file=" + files + "/accounts.key",
 			"--use-service-account-credentials=true",

@@ -113,7 +113,7 @@ func TestFlags(t *testing.T) {
 	}
 	has(t, r, "karmada-controller-manager", "--feature-gates=MultiClusterService=true,Failover=false", "--leader-elect=false",
 		"--cluster-status-update-frequency=5s", "--cluster-failure-threshold=10s")
-	has(t, r, "kube-controller-manager", "--controllers=namespace,garbagecollector,serviceaccount-token,clusterrole-aggregation", "--leader-elect=false")
+	has(t, r, "kube-controller-manager", "--controllers=namespace,garbagecollector,serviceaccount,serviceaccount-token,clusterrole-aggregation", "--leader-elect=false")
 }
 
 // With one replica there is no election, and no two may run at once; with more, one is

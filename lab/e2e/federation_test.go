@@ -16,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"hybrid/lab/registry"
 )
 
 // TestFederation goes through the life of a federation: each part needs the one
@@ -26,6 +28,7 @@ func TestFederation(t *testing.T) {
 		{name: "up", run: federationUp},
 		{name: "who may do what", run: whoMay},
 		{name: "replicas are divided by weight", run: divided},
+		{name: "a pod of its own", run: ownPod},
 		{name: "a service of another cluster", run: crossCluster},
 		{name: "the control plane dies bit by bit", run: federationSurvives},
 		{name: "certificates are renewed", run: renewed, long: true},
@@ -99,6 +102,53 @@ func divided(l *lab) {
 	start = time.Now()
 	l.remove("divided")
 	fmt.Printf("--- they are gone after %s\n", time.Since(start).Round(100*time.Millisecond))
+}
+
+// ownPod places a pod that belongs to no set. The federation's API gives it an account, as
+// every Kubernetes does, and the member gives it that account's token.
+func ownPod(l *lab) {
+	const name, objects = "own", `
+apiVersion: policy.karmada.io/v1alpha1
+kind: PropagationPolicy
+metadata: {name: own}
+spec:
+  resourceSelectors: [{apiVersion: v1, kind: Pod, name: own}]
+  placement: {clusterAffinity: {clusterNames: [london]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: own, labels: {app: own}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: main, image: ` + registry.Tools + `, command: [sleep, infinity]}]
+`
+	if _, err := l.kube(objects, federation, "apply", "-f", "-"); err != nil {
+		l.Fatal(err)
+	}
+	l.eventually(placing, func() error {
+		pods, err := l.running("london", name)
+		if err == nil && len(pods) != 1 {
+			err = fmt.Errorf("london runs %d pods %s, want one", len(pods), name)
+		}
+		return err
+	})
+	account, err := l.kube("", "london", "get", "pod", name, "-o", "jsonpath={.spec.serviceAccountName}")
+	if err != nil || account != "default" {
+		l.Errorf("the pod has the account %q, want default: %v", account, err)
+	}
+	if token, err := l.kube("", "london", "exec", name, "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token"); err != nil || token == "" {
+		l.Errorf("the pod has no token of its account: %v", err)
+	}
+	if _, err := l.kube(objects, federation, "delete", "-f", "-"); err != nil {
+		l.Fatal(err)
+	}
+	l.eventually(placing, func() error {
+		pods, err := l.running("london", name)
+		if err == nil && len(pods) > 0 {
+			err = fmt.Errorf("london still runs the pod %s", name)
+		}
+		return err
+	})
 }
 
 // crossCluster asks a service that runs in london from frankfurt. The answer says
