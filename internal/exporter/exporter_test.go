@@ -79,6 +79,7 @@ func TestMetrics(t *testing.T) {
 
 // What is seen of several things at once is no error.
 func TestMetricsOfManyFaults(t *testing.T) {
+	t.Parallel()
 	for _, f := range faults {
 		s := observetest.Look(t, 3, 2, f.change)
 		if code, text := scrape(t, serve(s)); code != http.StatusOK || strings.Count(text, "\nhybrid_problem{") != len(s.Problems) {
@@ -97,6 +98,7 @@ func TestBeforeTheFirstLook(t *testing.T) {
 
 // Metrics of 300 nodes are there in two seconds.
 func TestManyNodes(t *testing.T) {
+	t.Parallel()
 	h := serve(observetest.Look(t, 30, 10, nil))
 	start := time.Now()
 	_, text := scrape(t, h)
@@ -110,6 +112,7 @@ func TestManyNodes(t *testing.T) {
 
 // A change is to be seen within 15 seconds, while it looks all the time.
 func TestAChangeIsSeen(t *testing.T) {
+	t.Parallel()
 	c := fakecloud.New(t, 3, 2)
 	var e Exporter
 	ctx, cancel := context.WithCancel(t.Context())
@@ -215,6 +218,7 @@ var series = regexp.MustCompile(`(?m)^(hybrid_problem\{.*\}) 1$`)
 // Each fault has its alerts; and testdata/alerts_test.yaml, by which promtool holds the
 // rules against what has been recorded, is that of these faults.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	type object = map[string]any
 	var tests []object
 	for _, f := range faults {

@@ -26,6 +26,7 @@ func TestJudgements(t *testing.T) {
 // A problem's kind, cluster and object tell it from all others, and its text begins with
 // its part.
 func TestProblemsAreToldApart(t *testing.T) {
+	t.Parallel()
 	c := fakecloud.New(t, 3, 2)
 	c.Lost = []string{"frankfurt"}
 	c.Cluster("frankfurt").Silent = true

@@ -70,6 +70,7 @@ func TestHealthy(t *testing.T) {
 
 // A cluster that takes connections and never answers is a line, and in time.
 func TestDeadCluster(t *testing.T) {
+	t.Parallel()
 	c := fakecloud.New(t, 3, 2)
 	c.Cluster("frankfurt").Silent = true
 	start := time.Now()
@@ -103,6 +104,7 @@ func TestDeadCluster(t *testing.T) {
 
 // A replica that the master has given up is missed all the same.
 func TestDeadClusterLater(t *testing.T) {
+	t.Parallel()
 	c := fakecloud.New(t, 3, 2)
 	c.Cluster("frankfurt").Silent = true
 	c.Lost = []string{"frankfurt"}
@@ -193,6 +195,7 @@ func TestProblems(t *testing.T) {
 // An API that answers, of a machine that doesn't: it tries to reach that for longer
 // than anybody waits.
 func TestDeadMachine(t *testing.T) {
+	t.Parallel()
 	c := fakecloud.New(t, 3, 2)
 	c.Cluster("london").Hang = []string{"exec"}
 	start := time.Now()

@@ -24,6 +24,7 @@ func inDefault(m *metav1.ObjectMeta) bool { return m.Namespace == "default" }
 
 // What there is to say of the database, and what of it is a problem.
 func TestPostgreSQL(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		change func(*fakecloud.Cloud)

@@ -46,6 +46,7 @@ func (s *shown) within(t *testing.T, limit time.Duration, what string, is func(*
 func healthy(s *Snapshot) bool { return s.Healthy }
 
 func TestWatch(t *testing.T) {
+	t.Parallel()
 	c := fakecloud.New(t, 3, 2)
 	o := observer(t, c)
 	ctx, cancel := context.WithCancel(t.Context())

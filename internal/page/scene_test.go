@@ -21,6 +21,7 @@ func cut(c *fakecloud.Cloud) { c.Cluster("frankfurt").Silent = true }
 var silence = regexp.MustCompile(`silent for \d+ s`)
 
 func TestSVG(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		file            string
 		clusters, nodes int
@@ -60,6 +61,7 @@ func count(s *Scene, class string) (n int) {
 }
 
 func TestDraw(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		change func(*fakecloud.Cloud)
@@ -134,6 +136,7 @@ func apply(elements []Element, c Change) []Element {
 }
 
 func TestChange(t *testing.T) {
+	t.Parallel()
 	healthy, broken := Draw(observetest.Look(t, 3, 2, nil)), Draw(observetest.Look(t, 3, 2, cut))
 	sorted := func(all []Element) []Element {
 		all = slices.Clone(all)
@@ -175,6 +178,7 @@ func equal(a, b Element) bool {
 
 // IDs are told apart, and what an element is in comes before it.
 func TestIDs(t *testing.T) {
+	t.Parallel()
 	seen := map[string]bool{"": true}
 	for _, e := range Draw(observetest.Look(t, 3, 2, cut)).Elements {
 		if seen[e.ID] {

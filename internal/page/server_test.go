@@ -92,6 +92,7 @@ func serve(t *testing.T, s *Server) string {
 }
 
 func TestEvents(t *testing.T) {
+	t.Parallel()
 	s := NewServer(kubectl)
 	address := serve(t, s)
 	r, err := http.Get(address + "/events")
@@ -132,6 +133,7 @@ func TestEvents(t *testing.T) {
 }
 
 func TestAbout(t *testing.T) {
+	t.Parallel()
 	now := observetest.Look(t, 3, 2, cut)
 	s := NewServer(kubectl)
 	s.Show(now)

@@ -255,6 +255,7 @@ func TestRefused(t *testing.T) {
 
 // A cluster that is cut off ends its sessions, with a reason, within 15 seconds.
 func TestCutOff(t *testing.T) {
+	t.Parallel()
 	c, s, server := shellPage(t, nil)
 	p := openPane(t, s, server, masterPod, "postgres", shellKind)
 	p.until("psql-master-0$")
