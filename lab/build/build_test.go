@@ -150,6 +150,7 @@ func TestFailureShowsTheCompilersWords(t *testing.T) {
 // The programs share one compile cache only while they compile the modules that
 // they share at the same versions: otherwise a cold build takes twice as long.
 func TestModulesAreAligned(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 // The edits are to the sources as the module proxy has them: this finds out
 // whether they still apply, and whether what they are to leave out is gone.
 func TestEditsLeaveOutWhatTheyAreMadeFor(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
