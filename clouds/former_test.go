@@ -47,6 +47,7 @@ func refused(t *testing.T, cloud, project string, change func(*ClusterArgs)) []s
 
 // What would end a cluster is refused, unless the settings allow it.
 func TestChangesThatEndACluster(t *testing.T) {
+	t.Parallel()
 	zone := map[string]string{AWS: "eu-central-1b", GCE: "us-west1-c"}
 	eachCloud(t, func(t *testing.T, cloud string) {
 		changes := map[string]func(*ClusterArgs){

@@ -55,6 +55,7 @@ func TestGuardGoesFirst(t *testing.T) {
 }
 
 func TestGuard(t *testing.T) {
+	t.Parallel()
 	s, other := newStandIn(t), newStandIn(t)
 	valid, past := time.Now().Add(time.Hour), time.Now().Add(-time.Minute)
 	token, err := NewKubeconfig("federation-cluster", s.URL, s.ca(), Credentials{Token: standInToken})

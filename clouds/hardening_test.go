@@ -39,6 +39,7 @@ func byTimer(m *machine, script string) (stdout, stderr string, calls []string, 
 
 // A node gets a certificate for itself, and for nothing else.
 func TestApproveKubelets(t *testing.T) {
+	t.Parallel()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -99,6 +100,7 @@ func certificate(t *testing.T, ago, left time.Duration) string {
 }
 
 func TestRenewCertificates(t *testing.T) {
+	t.Parallel()
 	const day = 24 * time.Hour
 	holder := func(component string) string {
 		return "kubectl -n kube-system get lease kube-" + component + " -o jsonpath={.spec.holderIdentity}"
@@ -141,6 +143,7 @@ func TestRenewCertificates(t *testing.T) {
 // A renewal that was interrupted, or after which a component didn't come back, is made
 // again, although no certificate is due any more.
 func TestInterruptedRenewal(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	m.File("etc/kubernetes/pki/apiserver.crt", certificate(t, 364*24*time.Hour, 24*time.Hour))
 	m.File("etc/kubernetes/pki/etcd/server.crt", certificate(t, 0, 24*time.Hour))

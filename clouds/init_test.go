@@ -35,6 +35,7 @@ func initialized(t *testing.T, m *machine, change func(*ClusterArgs)) (stderr st
 }
 
 func TestInit(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	// The first attempt dies half-way.
 	m.Program("kubeadm", `[ "$1" != init ] || { mkdir -p `+m.Dir+`/etc/kubernetes/pki; echo "port in use"; exit 1; }`)
@@ -81,6 +82,7 @@ func TestEncryptionKeyStays(t *testing.T) {
 
 // Changed settings reach a cluster that is there.
 func TestReconfigure(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	if stderr, _, err := initialized(t, m, nil); err != nil {
 		t.Fatalf("%v: %s", err, stderr)
@@ -152,6 +154,7 @@ func TestSecretsAreEncryptedOnce(t *testing.T) {
 
 // Other names change the certificate of a cluster that is there, and nothing else.
 func TestRename(t *testing.T) {
+	t.Parallel()
 	names := func(names ...string) func(*ClusterArgs) { return func(a *ClusterArgs) { a.DNSNames = names } }
 	m := newMachine(t)
 	if stderr, _, err := initialized(t, m, names("a.example.org")); err != nil {

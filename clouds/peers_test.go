@@ -50,6 +50,7 @@ func federated(t *testing.T, host, cloud string, others ...string) *mockcloud.Re
 // the mesh's ports, and no others; and where the federation is, to and from its
 // host, the ports of that.
 func TestPeerFirewalls(t *testing.T) {
+	t.Parallel()
 	var mesh []string
 	// frankfurt is on AWS, america on GCE, dublin on DigitalOcean: a droplet's
 	// reserved address is for inbound connections only.

@@ -193,6 +193,7 @@ func TestPrepareGivesUpWaiting(t *testing.T) {
 
 // The configuration is in containerd 2's syntax: 1.x would not start with it.
 func TestPrepareWantsContainerd2(t *testing.T) {
+	t.Parallel()
 	for version, want := range map[string]string{"1.6.20~ds1": "found 1.6.20~ds1", "v1.7.28": "found v1.7.28", "": "found none", "v2.0.0": "", "10.0.0": ""} {
 		m := installing(t, "")
 		m.brings(containerd(version))
@@ -207,6 +208,7 @@ func TestPrepareWantsContainerd2(t *testing.T) {
 }
 
 func TestPrepareComplains(t *testing.T) {
+	t.Parallel()
 	for want, spoil := range map[string]func(*machine){
 		// Other versions than those that are installed come before them.
 		"after their packages were installed, found v1.34.0 v1.35.4": func(m *machine) { m.Program("kubeadm", "echo v1.34.0"); m.Program("curl", key) },

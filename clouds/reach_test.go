@@ -189,6 +189,7 @@ func deaf(t *testing.T) string {
 // An API that is about to start is waited for; one that doesn't come is not, in the
 // end.
 func TestPatience(t *testing.T) {
+	t.Parallel()
 	s := newStandIn(t)
 	a := apiOf(t, s.kubeconfig(t, "london", s.URL, time.Now().Add(time.Hour)))
 	answers := 0

@@ -150,6 +150,7 @@ func authority(t *testing.T) (certificate, hash string) {
 }
 
 func TestJoin(t *testing.T) {
+	t.Parallel()
 	cert, hash := authority(t)
 	params := map[string]string{"NODE": "london-2", "CONFIG": token, "CA_HASH": hash, "TOKEN_URN": "urn:token", "KUBELET": "kind: KubeletConfiguration", "REPORTER": timed(reporter)}
 	joined := func(m *machine) {
@@ -235,6 +236,7 @@ func TestAdminConf(t *testing.T) {
 }
 
 func TestMember(t *testing.T) {
+	t.Parallel()
 	const kube = "kubectl --kubeconfig /etc/kubernetes/admin.conf "
 	worker := map[string]string{"NODE": "london-2", "ADDRESS": "10.10.0.3", "TOKEN_ID": "abcdef"}
 	certified := []string{"hybrid-approve-kubelets", kube + "get --raw /api/v1/nodes/london-2/proxy/healthz"}

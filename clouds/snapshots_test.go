@@ -121,6 +121,7 @@ func did(calls []string) (verbs []string) {
 }
 
 func TestSnapshotsAreSent(t *testing.T) {
+	t.Parallel()
 	m := sending(t)
 	all := []string{"snapshot save", "cat config", "backup", "forget", "snapshots", "check", "restore", "snapshot restore", "apply"}
 	_, stderr, calls, err := m.Run(timed(sender), "", "")
@@ -156,6 +157,7 @@ func TestSnapshotsAreSent(t *testing.T) {
 
 // What doesn't get there is said, and tried again by the next run.
 func TestSnapshotThatIsNotSent(t *testing.T) {
+	t.Parallel()
 	m := sending(t)
 	m.Program("restic", `echo "no route"; exit 1`)
 	for range 2 {
@@ -188,6 +190,7 @@ func TestSnapshotWithoutAPI(t *testing.T) {
 
 // A rehearsal that fails is told, and the snapshot is sent all the same.
 func TestRehearsalFails(t *testing.T) {
+	t.Parallel()
 	for what, x := range map[string][2]string{
 		"the bucket": {"restic", `case $* in *"snapshots --json"*) echo '[]' ;; *restore*) echo "ciphertext verification failed"; exit 1 ;; esac`},
 		"a key":      {"restic", `case $* in *"snapshots --json"*) echo '[]' ;; esac`},
@@ -221,6 +224,7 @@ func comesBack(t *testing.T) (*machine, map[string]string) {
 }
 
 func TestControlPlaneComesBack(t *testing.T) {
+	t.Parallel()
 	m, params := comesBack(t)
 	_, stderr, calls, err := m.run("snapshots", "create", params)
 	if err != nil {
@@ -285,6 +289,7 @@ func TestControlPlaneStays(t *testing.T) {
 // A worker follows a control plane that has come back at another address, and stays as it is
 // otherwise.
 func TestWorkerFollowsTheControlPlane(t *testing.T) {
+	t.Parallel()
 	cert, hash := authority(t)
 	for was, follows := range map[string]bool{"https://10.10.0.2:6443": true, "https://10.10.0.9:6443": false} {
 		m := newMachine(t)

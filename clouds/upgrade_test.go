@@ -178,6 +178,7 @@ var (
 )
 
 func TestUpgradeControlPlane(t *testing.T) {
+	t.Parallel()
 	m := running(t)
 	m.File("etc/kubernetes/tmp/kubeadm-backup-etcd-1/x", "")
 	_, stderr, calls, err := m.run("upgrade", "control-plane", upgradeParams)
@@ -215,6 +216,7 @@ func TestUpgradeSendsASnapshot(t *testing.T) {
 
 // kubeadm may be ended anywhere, also between the renames of a manifest.
 func TestUpgradeAfterAnInterruption(t *testing.T) {
+	t.Parallel()
 	for _, component := range strings.Fields(components) {
 		m := running(t)
 		m.File("etc/kubernetes/tmp/kubeadm-backup-manifests-1/"+component+".yaml", "1.35")
@@ -249,6 +251,7 @@ func TestUpgradeAfterAnInterruption(t *testing.T) {
 // A control plane that doesn't work isn't upgraded, and an upgraded one is not done
 // before its static pods are the kubelet's own.
 func TestUpgradeWaitsForTheControlPlane(t *testing.T) {
+	t.Parallel()
 	m := running(t)
 	m.File("away", "")
 	_, stderr, calls, err := m.run("upgrade", "control-plane", upgradeParams)
