@@ -104,7 +104,7 @@ func TestFlags(t *testing.T) {
 	r := world{change: func(a *Args) { a.EtcdArgs = []string{"--unsafe-no-fsync=true"} }}.make(t)
 	has(t, r, "etcd", "--client-cert-auth=true", "--data-dir=/var/lib/etcd/data", "--unsafe-no-fsync=true")
 	has(t, r, "karmada-apiserver", "--token-auth-file=/etc/federation/tokens.csv", "--authentication-config=/etc/federation/authentication.yaml",
-		"--authorization-mode=RBAC", "--tls-min-version=VersionTLS13", "--etcd-servers=https://etcd.federation.svc.cluster.local:2379")
+		"--disable-admission-plugins=StorageObjectInUseProtection", "--authorization-mode=RBAC", "--tls-min-version=VersionTLS13", "--etcd-servers=https://etcd.federation.svc.cluster.local:2379")
 	has(t, r, "karmada-aggregated-apiserver", "--secure-port=5443", "--etcd-certfile=/etc/federation/etcd.crt")
 	// A dead member must not hold up the questions.
 	sysctls := list(at(r.Find(t, "federation-karmada-controller-manager").Inputs["spec"], "template", "spec", "securityContext", "sysctls"))

@@ -104,8 +104,8 @@ func divided(l *lab) {
 	fmt.Printf("--- they are gone after %s\n", time.Since(start).Round(100*time.Millisecond))
 }
 
-// ownPod places a pod that belongs to no set. The federation's API gives it an account, as
-// every Kubernetes does, and the member gives it that account's token.
+// ownPod places a pod that belongs to no set. It is let in only if the federation has an
+// account for it, and has the token of the member's account of that name.
 func ownPod(l *lab) {
 	const name, objects = "own", `
 apiVersion: policy.karmada.io/v1alpha1
