@@ -129,17 +129,23 @@ unit: go ## unit tests alone
 prepare: command
 	@$(lab) prepare
 
-# One after the other: they use the one lab of this machine, and clear it away.
+# One after the other: they use the one lab of this machine, and clear it away. Thousands of
+# lines are said meanwhile: which tests failed, and what they said, is told again at the end.
 .PHONY: e2e
-e2e: prepare ## the tests in the lab alone
-	cd lab && go test -count=1 -p 1 -timeout 80m -v ./vm/dockertest ./e2e
+e2e: prepare gotestsum ## the tests in the lab alone
+	cd lab && "$$HYBRID_LAB_BIN"/gotestsum --format standard-verbose -- -count=1 -timeout 80m ./vm/dockertest
+	cd lab && "$$HYBRID_LAB_BIN"/gotestsum --format standard-verbose -- -count=1 -timeout 80m ./e2e
 
 # Everything, for some hours: with outages of five minutes, and what takes minutes to
 # create.
 .PHONY: e2e-long
-e2e-long: command ## the tests in the lab with all that takes longer: long outages, lost clusters
+e2e-long: command gotestsum ## the tests in the lab with all that takes longer: long outages, lost clusters
 	@$(lab) prepare --next
-	cd lab && HYBRID_E2E_LONG=1 go test -count=1 -timeout 300m -v ./e2e
+	cd lab && HYBRID_E2E_LONG=1 "$$HYBRID_LAB_BIN"/gotestsum --format standard-verbose -- -count=1 -timeout 300m ./e2e
+
+.PHONY: gotestsum
+gotestsum: go
+	@.ci/step "build gotestsum" go -C lab build -o "$$HYBRID_LAB_BIN"/gotestsum gotest.tools/gotestsum
 
 .PHONY: go
 go:
