@@ -120,21 +120,18 @@ func (l *Lab) links(t *testing.T, a, d, e vm.Machine) {
 // extra is a port that these tests open to all, for TCP and UDP.
 const extra = 7010
 
-// send sends a datagram and says whether it arrives.
+// send sends a datagram and says whether it arrives. What is sent has a second and a half,
+// however long it takes to get there.
 func (l *Lab) send(from, to vm.Machine, address string) bool {
 	l.Helper()
-	arrived := make(chan string)
-	go func() {
-		out, _ := l.Exec(to, fmt.Sprintf("timeout 1.5 socat -u UDP-RECVFROM:%d STDOUT", extra)) // it ends with an error if there was none
-		arrived <- out
-	}()
-	l.must(Eventually(time.Second, func() error {
-		_, err := l.Exec(to, fmt.Sprintf("ss -Hlun sport = :%d | grep -q .", extra))
-		return err
-	}))
-	_, err := l.Exec(from, fmt.Sprintf("echo hello | socat -u STDIN UDP-SENDTO:%s:%d", address, extra))
+	_, err := l.Exec(to, fmt.Sprintf("rm -f /tmp/datagram; setsid socat -u UDP-RECVFROM:%d OPEN:/tmp/datagram,creat >/dev/null 2>&1 & echo $! >/tmp/receiver; "+
+		"until ss -Hlun sport = :%d | grep -q .; do sleep 0.02; done", extra, extra))
 	l.must(err)
-	return <-arrived == "hello"
+	_, err = l.Exec(from, fmt.Sprintf("echo hello | socat -u STDIN UDP-SENDTO:%s:%d", address, extra))
+	l.must(err)
+	out, err := l.Exec(to, "for try in $(seq 75); do if [ -s /tmp/datagram ]; then cat /tmp/datagram; exit; fi; sleep 0.02; done; kill $(cat /tmp/receiver)")
+	l.must(err)
+	return out == "hello"
 }
 
 // wantRoundTrip measures how long a connection takes to be opened.
@@ -142,7 +139,7 @@ func (l *Lab) wantRoundTrip(from vm.Machine, to string, want time.Duration) {
 	l.Helper()
 	const tolerance = 15 * time.Millisecond
 	var got time.Duration
-	err := Eventually(5*time.Second, func() error {
+	err := Eventually(patience(true), func() error {
 		out, err := l.Exec(from, fmt.Sprintf("curl -s -o /dev/null -m 3 -w '%%{time_connect}' telnet://%s:%d </dev/null || true", to, fromAll))
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, out)

@@ -21,8 +21,8 @@ import (
 
 const nameServer = "hybrid-lab-nameserver"
 
-// soon is how long a change of a zone may take to be seen.
-const soon = 2 * time.Second
+// soon is how long a change of a zone may take to be seen, also on a busy machine.
+const soon = 5 * time.Second
 
 // serve makes the lab's zones these.
 func (l *Lab) serve(addresses ...string) {
@@ -38,7 +38,7 @@ func (l *Lab) serve(addresses ...string) {
 func (l *Lab) resolves(within time.Duration, name string, want ...string) {
 	l.Helper()
 	l.must(Eventually(within, func() error {
-		ctx, cancel := context.WithTimeout(l.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(l.Context(), soon)
 		defer cancel()
 		got, err := vm.Resolver().LookupHost(ctx, name)
 		var answer *net.DNSError
@@ -88,10 +88,14 @@ func TestNames(t *testing.T) {
 		if out, err := l.Exec(machine, "getent ahostsv4 london.cluster.world"); err != nil || !strings.HasPrefix(out, "198.18.48.1 ") {
 			t.Errorf("got %q, %v", out, err)
 		}
-		start := time.Now()
-		if out, err := l.Exec(machine, "getent ahostsv4 www.example.org"); err == nil || time.Since(start) > time.Second {
-			t.Errorf("a name that there isn't: got %q after %s", out, time.Since(start))
-		}
+		// No answer at all would take two seconds, at least.
+		l.must(Eventually(patience(true), func() error {
+			start := time.Now()
+			if out, err := l.Exec(machine, "getent ahostsv4 www.example.org"); err == nil || time.Since(start) > time.Second {
+				return fmt.Errorf("a name that there isn't: got %q after %s", out, time.Since(start))
+			}
+			return nil
+		}))
 	})
 	t.Run("killed", func(t *testing.T) {
 		c, err := l.Docker.ContainerInspect(t.Context(), nameServer)
