@@ -31,15 +31,22 @@ type login struct {
 // not nil, gets each line that the command says. The error is what it has said, if it
 // fails.
 func (l *login) run(ctx context.Context, command, script string, tell func(line string)) error {
-	client, err := l.dial(ctx)
+	config, err := l.config()
+	if err != nil {
+		return err
+	}
+	client, err := l.dial(ctx, config)
 	for err != nil {
+		if errors.Is(err, errHostKey) { // it stays another machine
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return err
 		case <-time.After(time.Second):
 		}
 		// When time is up, the reason why the last try failed says more than that.
-		if c, again := l.dial(ctx); again == nil || ctx.Err() == nil {
+		if c, again := l.dial(ctx, config); again == nil || ctx.Err() == nil {
 			client, err = c, again
 		}
 	}
@@ -71,7 +78,11 @@ func (l *login) run(ctx context.Context, command, script string, tell func(line 
 	return nil
 }
 
-func (l *login) dial(ctx context.Context) (*ssh.Client, error) {
+// errHostKey is that of a machine that is not the one which the stack has met.
+var errHostKey = errors.New("host key mismatch")
+
+// config is how the node is spoken to.
+func (l *login) config() (*ssh.ClientConfig, error) {
 	signer, err := ssh.ParsePrivateKey([]byte(l.PrivateKey))
 	if err != nil {
 		return nil, fmt.Errorf("%s: the SSH key in the stack's state: %w", l.Host, err)
@@ -80,6 +91,19 @@ func (l *login) dial(ctx context.Context) (*ssh.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: the SSH host key in the stack's state: %w", l.Host, err)
 	}
+	return &ssh.ClientConfig{
+		User: l.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyAlgorithms: []string{hostKey.Type()},
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			if !bytes.Equal(key.Marshal(), hostKey.Marshal()) {
+				return fmt.Errorf("%w: want %s, which the stack's state has, found %s: another machine has this address",
+					errHostKey, ssh.FingerprintSHA256(hostKey), ssh.FingerprintSHA256(key))
+			}
+			return nil
+		},
+	}, nil
+}
+
+func (l *login) dial(ctx context.Context, config *ssh.ClientConfig) (*ssh.Client, error) {
 	address := net.JoinHostPort(l.Host, cmp.Or(l.port, "22"))
 	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -89,10 +113,7 @@ func (l *login) dial(ctx context.Context) (*ssh.Client, error) {
 	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	c, channels, requests, err := ssh.NewClientConn(conn, address, &ssh.ClientConfig{
-		User: l.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)},
-		HostKeyCallback: ssh.FixedHostKey(hostKey), HostKeyAlgorithms: []string{hostKey.Type()},
-	})
+	c, channels, requests, err := ssh.NewClientConn(conn, address, config)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", l.Host, err), conn.Close())
 	}

@@ -1,16 +1,15 @@
 package clouds
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
+	"errors"
 	"io"
 	"net"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"hybrid/internal/mockcloud"
 
@@ -168,6 +167,7 @@ func sshServer(t *testing.T, status byte) (l *login, command, script *string) {
 }
 
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	l, command, script := sshServer(t, 0)
 	if err := l.run(t.Context(), "sh -s turn leave", "the script", nil); err != nil || *command != "sh -s turn leave" || *script != "the script" {
 		t.Errorf("found %v, command %q, script %q", err, *command, *script)
@@ -176,14 +176,17 @@ func TestLogin(t *testing.T) {
 	if err := l.run(t.Context(), "x", "", nil); err == nil || !strings.Contains(err.Error(), "said so") {
 		t.Errorf("found %v, want what the command has said", err)
 	}
-	// Another host than the one that the stack has met is given nothing.
+	// Another host than the one that the stack has met is given nothing, and not asked again.
 	l, command, _ = sshServer(t, 0)
 	other, _, _ := sshServer(t, 0)
 	l.HostKey = other.HostKey
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	if err := l.run(ctx, "x", "secret", nil); err == nil || !strings.Contains(err.Error(), "host key mismatch") || *command != "" {
+	if err := l.run(t.Context(), "x", "secret", nil); !errors.Is(err, errHostKey) || *command != "" {
 		t.Errorf("found %v, command %q", err, *command)
+	}
+	// Nor is anything tried without a key.
+	l.PrivateKey = ""
+	if err := l.run(t.Context(), "x", "secret", nil); err == nil || !strings.Contains(err.Error(), "the SSH key in the stack's state") {
+		t.Errorf("found %v", err)
 	}
 }
 
