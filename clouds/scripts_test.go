@@ -21,6 +21,8 @@ import (
 	"hybrid/internal/scripttest"
 )
 
+func TestMain(m *testing.M) { scripttest.Main(m) }
+
 // machine has the programs that the scripts call, doing nothing.
 type machine struct {
 	*scripttest.Machine

@@ -14,6 +14,7 @@ import (
 	"hybrid/clouds"
 	"hybrid/internal/mockcloud"
 	"hybrid/internal/mockclusters"
+	"hybrid/internal/scripttest"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -50,7 +51,7 @@ func TestMain(m *testing.M) {
 		}
 		return all, err
 	}
-	os.Exit(m.Run())
+	scripttest.Main(m)
 }
 
 // world is what a test makes.

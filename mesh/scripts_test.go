@@ -13,6 +13,8 @@ import (
 	"hybrid/internal/scripttest"
 )
 
+func TestMain(m *testing.M) { scripttest.Main(m) }
+
 // node makes a machine on which Weave Net answers with what is in testdata, where
 // edits replace lines of it: old, new, old, new.
 func node(t *testing.T, edits ...string) *scripttest.Machine {

@@ -118,7 +118,7 @@ func TestLogIsBounded(t *testing.T) {
 // A new database that is to come from a bucket is never an empty one, also if its pod
 // starts before it can enter the bucket.
 func TestFirstComesFromTheBucket(t *testing.T) {
-	m := scripttest.New(t, "pgbackrest", "initdb", "sleep")
+	m := scripttest.New(t, "pgbackrest", "initdb")
 	m.Program("pg_isready", "exit 2")
 	m.File("config/restore-from", "another")
 	m.File("backup/restore-to", "latest")

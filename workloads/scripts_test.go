@@ -10,6 +10,8 @@ import (
 	"hybrid/internal/scripttest"
 )
 
+func TestMain(m *testing.M) { scripttest.Main(m) }
+
 func TestScriptsAreShell(t *testing.T) {
 	files, err := scripts.ReadDir("scripts/pod")
 	if err != nil || len(files) != 11 {

@@ -22,29 +22,75 @@ type Machine struct {
 	t *testing.T
 }
 
+// tools are this machine's own programs that scripts may call. Nothing else: it may have a
+// kubeadm, too.
+const tools = "sh awk base64 cat chmod cmp cp cut date dirname flock grep head hostname ln ls mkdir mktemp mv openssl rm sed sha256sum sort tail timeout touch tr"
+
+// noting is the name of a program that only notes how it was called.
+const noting = "noting"
+
+// shared has a link to each of the tools, and the noting program. Every machine has hard
+// links to those: hundreds are made, and most of the time went into files.
+var shared string
+
+// Main runs a package's tests. Each package that makes machines calls it in TestMain.
+func Main(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	var err error
+	if shared, err = os.MkdirTemp("", "scripttest"); err == nil {
+		defer os.RemoveAll(shared)
+		err = share()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+func share() error {
+	for _, name := range strings.Fields(tools) {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			return fmt.Errorf("the scripts need %s: %w", name, err)
+		}
+		if err := os.Symlink(path, filepath.Join(shared, name)); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(shared, noting), []byte("#!/bin/sh\necho ${0##*/} \"$@\" >>${0%/bin/*}/calls\n"), 0o755)
+}
+
 // New makes a machine on which the named programs do nothing.
 func New(t *testing.T, programs ...string) *Machine {
 	t.Helper()
+	if shared == "" {
+		t.Fatal("want func TestMain(m *testing.M) { scripttest.Main(m) } in this package, found none")
+	}
 	m := &Machine{t.TempDir(), t}
 	for _, dir := range []string{"bin", "var/lib/hybrid", "etc/ssh", "etc/kubernetes", "run"} {
 		if err := os.MkdirAll(filepath.Join(m.Dir, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range append(programs, "sleep") {
-		m.Program(name, "")
+	for _, name := range strings.Fields(tools) {
+		m.link(name, name)
 	}
-	// Nothing else, for this machine may have a kubeadm of its own.
-	for _, name := range strings.Fields("sh awk base64 cat chmod cmp cp cut date dirname flock grep head hostname ln ls mkdir mktemp mv openssl rm sed sha256sum sort tail timeout touch tr") {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			t.Fatalf("the scripts need %s: %v", name, err)
-		}
-		if err := os.Symlink(path, filepath.Join(m.Dir, "bin", name)); err != nil {
-			t.Fatal(err)
-		}
+	for _, name := range append(programs, "sleep") { // nothing waits
+		m.link(noting, name)
 	}
 	return m
+}
+
+// link gives the machine a program that all share.
+func (m *Machine) link(program, name string) {
+	m.t.Helper()
+	if err := os.Link(filepath.Join(shared, program), filepath.Join(m.Dir, "bin", name)); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // File writes a file of the machine.
@@ -54,7 +100,7 @@ func (m *Machine) File(path, text string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		m.t.Fatal(err)
 	}
-	// It may be a link to this machine's own program, which must stay what it is.
+	// It may be a link to a program that others share, which must stay what it is.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		m.t.Fatal(err)
 	}
