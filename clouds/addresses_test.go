@@ -19,6 +19,7 @@ const (
 )
 
 func TestAddresses(t *testing.T) {
+	t.Parallel()
 	params := map[string]string{"NETWORK": "10.10.0.0/24", "PODS": "10.32.0.0/12"}
 	for name, c := range map[string]struct{ route, private, stdout string }{
 		"there":              {routeGet, "3: eth1    inet 10.10.0.2/24 scope global eth1\n", "203.0.113.9 10.10.0.2\n"},
@@ -40,6 +41,7 @@ func TestAddresses(t *testing.T) {
 
 // The anchors of a region that isn't in the table, in the range of the pods.
 func TestAddressesAmongThePods(t *testing.T) {
+	t.Parallel()
 	for route, want := range map[string]string{
 		"10.45.0.0/16 dev eth0 proto kernel scope link src 10.45.0.5":  `found "10.45.0.0/16 dev eth0`,
 		"10.32.0.0/12 dev weave proto kernel scope link src 10.32.0.1": "",
@@ -54,6 +56,7 @@ func TestAddressesAmongThePods(t *testing.T) {
 }
 
 func TestParseAddresses(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"203.0.113.9 10.10.0.2":   "",
 		"203.0.113.9 10.10.0.2\n": "",
@@ -72,6 +75,7 @@ func TestParseAddresses(t *testing.T) {
 
 // An address that a cloud has not told becomes part of nothing.
 func TestUnknownAddressesAreNotUsed(t *testing.T) {
+	t.Parallel()
 	for given, want := range map[string]string{"203.0.113.9": "203.0.113.9", "": "", "/32": ""} {
 		r, err := mockcloud.Run(false, nil, func(ctx *pulumi.Context) error {
 			_, err := digitalocean.NewTag(ctx, "tag", &digitalocean.TagArgs{Name: known("london-1", "private", pulumi.String(given).ToStringOutput())})

@@ -19,6 +19,7 @@ var machineTypes = map[string]string{
 }
 
 func TestPreviewAndUpMakeTheSame(t *testing.T) {
+	t.Parallel()
 	eachCloud(t, func(t *testing.T, cloud string) {
 		up := slices.Sorted(maps.Keys(build(t, "london", args(cloud), false, nil).Made))
 		preview := slices.Sorted(maps.Keys(build(t, "london", args(cloud), true, nil).Made))
@@ -34,6 +35,7 @@ func TestPreviewAndUpMakeTheSame(t *testing.T) {
 }
 
 func TestUnknownCloud(t *testing.T) {
+	t.Parallel()
 	_, err := mockcloud.Run(false, nil, func(ctx *pulumi.Context) error {
 		_, err := NewCluster(ctx, "london", args("azure"))
 		return err
@@ -44,6 +46,7 @@ func TestUnknownCloud(t *testing.T) {
 }
 
 func TestNoSecretInPlainText(t *testing.T) {
+	t.Parallel()
 	eachCloud(t, func(t *testing.T, cloud string) {
 		r := build(t, "london", args(cloud), false, func(c *Cluster) {
 			for what, out := range map[string]pulumi.Output{"kubeconfig": c.Kubeconfig, "SSH key": c.SSHPrivateKey} {
@@ -83,6 +86,7 @@ func TestNoSecretInPlainText(t *testing.T) {
 }
 
 func TestUserDataIsTheSameForAll(t *testing.T) {
+	t.Parallel()
 	eachCloud(t, func(t *testing.T, cloud string) {
 		for name, a := range build(t, "london", args(cloud), false, nil).OfType(machineTypes[cloud]) {
 			got := text(a, "userData")
@@ -100,6 +104,7 @@ func TestUserDataIsTheSameForAll(t *testing.T) {
 }
 
 func TestOrder(t *testing.T) {
+	t.Parallel()
 	walls := map[string]string{
 		DigitalOcean: "digitalocean:index/firewall:Firewall",
 		AWS:          "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
@@ -152,6 +157,7 @@ func TestOrder(t *testing.T) {
 // Ordinary changes must not replace a running node, and what does get replaced
 // must be out of the way before its successor comes.
 func TestReplacement(t *testing.T) {
+	t.Parallel()
 	ignored := map[string][]string{
 		DigitalOcean: {"dropletAgent", "image", "sshKeys", "userData"},
 		AWS:          {"ami", "keyName", "userData", "userDataBase64"},
@@ -202,6 +208,7 @@ func TestReplacement(t *testing.T) {
 // A machine that is replaced must be set up again, on Google's cloud, too, where the
 // new one takes over the old one's ID.
 func TestNewMachineIsSetUpAnew(t *testing.T) {
+	t.Parallel()
 	eachCloud(t, func(t *testing.T, cloud string) {
 		r := build(t, "london", args(cloud), false, nil)
 		want := map[string]string{DigitalOcean: "4711", AWS: "london-2-id", GCE: "1234567890"}[cloud]
@@ -215,6 +222,7 @@ func TestNewMachineIsSetUpAnew(t *testing.T) {
 }
 
 func TestOneMoreNodeLeavesTheOthersAlone(t *testing.T) {
+	t.Parallel()
 	eachCloud(t, func(t *testing.T, cloud string) {
 		before := build(t, "london", args(cloud), false, nil)
 		more := args(cloud)
@@ -239,6 +247,7 @@ func TestOneMoreNodeLeavesTheOthersAlone(t *testing.T) {
 // Google's names have at most 63 characters, eight of them appended by Pulumi
 // unless the program sets the name itself.
 func TestNamesFit(t *testing.T) {
+	t.Parallel()
 	for _, r := range append(ClusterRules(true), PeerRules(true, true)...) {
 		if len(r.Name) > 16 {
 			t.Errorf("rule %q: at most 16 characters", r.Name)
@@ -273,6 +282,7 @@ func TestNamesFit(t *testing.T) {
 }
 
 func TestEgressAddress(t *testing.T) {
+	t.Parallel()
 	want := map[string]string{DigitalOcean: "192.0.108.101", AWS: "192.0.108.1", GCE: "192.0.108.1"}
 	eachCloud(t, func(t *testing.T, cloud string) {
 		build(t, "london", args(cloud), false, func(c *Cluster) {

@@ -14,6 +14,7 @@ import (
 // Every cloud renders the same rules, each in its own words; translated back they
 // must be the same.
 func TestFirewalls(t *testing.T) {
+	t.Parallel()
 	want := []string{
 		"icmp from nodes",
 		"tcp 10250 from nodes",

@@ -112,6 +112,7 @@ func TestChangesThatEndACluster(t *testing.T) {
 
 // A stack that has never been complete has nothing to lose.
 func TestStackThatHasNeverBeen(t *testing.T) {
+	t.Parallel()
 	_, err := mockcloud.Run(true, nil, func(ctx *pulumi.Context) error {
 		f, err := ReadFormer(ctx)
 		if err != nil {
@@ -132,6 +133,7 @@ func TestStackThatHasNeverBeen(t *testing.T) {
 // The networks of an old and a new cluster are there side by side, or one after the
 // other where the cloud takes no second one.
 func TestReplacedNetworks(t *testing.T) {
+	t.Parallel()
 	r := build(t, "london", args(AWS), false, nil)
 	if !r.Find(t, "london-subnet").RegisterRPC.GetDeleteBeforeReplace() {
 		t.Error("london-subnet: EC2 refuses a second subnet of the same range")

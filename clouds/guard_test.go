@@ -36,6 +36,7 @@ func guardOver(t *testing.T, kubeconfigs ...string) (script string, r *mockcloud
 }
 
 func TestGuardGoesFirst(t *testing.T) {
+	t.Parallel()
 	s := newStandIn(t)
 	_, r := guardOver(t, s.kubeconfig(t, "london", s.URL, time.Now().Add(time.Hour)))
 	guard := r.Find(t, "reachable")
@@ -94,6 +95,7 @@ func TestGuard(t *testing.T) {
 
 // What its user has declared lost by then isn't asked.
 func TestGuardOfLost(t *testing.T) {
+	t.Parallel()
 	s := newStandIn(t)
 	valid := time.Now().Add(time.Hour)
 	script, _ := guardOver(t, s.kubeconfig(t, "london", s.URL, valid), s.kubeconfig(t, "frankfurt", "https://127.0.0.1:1", valid))
@@ -116,6 +118,7 @@ func TestGuardOfLost(t *testing.T) {
 }
 
 func TestGuardNeedsCurl(t *testing.T) {
+	t.Parallel()
 	s := newStandIn(t)
 	script, _ := guardOver(t, s.kubeconfig(t, "london", s.URL, time.Now().Add(time.Hour)))
 	m := scripttest.New(t)

@@ -172,6 +172,7 @@ func TestInterruptedRenewal(t *testing.T) {
 // admin.conf is read again before its certificate ends, and after the control plane has
 // renewed it.
 func TestAdminConfAges(t *testing.T) {
+	t.Parallel()
 	for period, want := range map[string][2]float64{"": {8760, 696}, "48h0m0s": {48, 15}, "1h0m0s": {1, 0}} {
 		a := args(AWS)
 		if period != "" {
@@ -191,6 +192,7 @@ func TestAdminConfAges(t *testing.T) {
 // A node says whether it waits for a reboot, and reboots when it is asked by the ID of its
 // present boot.
 func TestReportReboots(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	m.File("var/lib/hybrid/node", "london-2\n")
 	m.File("proc/sys/kernel/random/boot_id", "this-boot\n")

@@ -60,6 +60,7 @@ func TestInit(t *testing.T) {
 
 // The key of the Secrets stays what it is, and is for root only.
 func TestEncryptionKeyStays(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	const path = "etc/kubernetes/hardening/encryption.yaml"
 	if stderr, _, err := initialized(t, m, nil); err != nil {
@@ -130,6 +131,7 @@ func TestReconfigure(t *testing.T) {
 
 // A cluster of a former release has Secrets that are not encrypted.
 func TestSecretsAreEncryptedOnce(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	if stderr, _, err := initialized(t, m, nil); err != nil {
 		t.Fatalf("%v: %s", err, stderr)

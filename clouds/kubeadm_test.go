@@ -57,6 +57,7 @@ func overridden() *ClusterArgs {
 }
 
 func TestKubeadmDocuments(t *testing.T) {
+	t.Parallel()
 	for file, a := range map[string]*ClusterArgs{"init.yaml": args(AWS), "init-overridden.yaml": overridden()} {
 		got, err := render(initDocuments("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")...)
 		if err != nil {
@@ -76,6 +77,7 @@ func TestKubeadmDocuments(t *testing.T) {
 // Of the settings, what counts for a running cluster is neither its names, nor its
 // version, nor what only a new node looks at.
 func TestSettingsOfARunningCluster(t *testing.T) {
+	t.Parallel()
 	settings := func(change func(*ClusterArgs)) string {
 		a := args(AWS)
 		change(a)
@@ -109,6 +111,7 @@ func TestSettingsOfARunningCluster(t *testing.T) {
 }
 
 func TestCertificateNames(t *testing.T) {
+	t.Parallel()
 	got := strings.Join(certificateNames("frankfurt", overridden(), "frankfurt-1", "10.10.0.2", "192.0.2.1"), " ")
 	if want := "10.10.0.2 192.0.2.1 frankfurt-1 frankfurt.example.org k.example.org"; got != want {
 		t.Errorf("found %s, want %s", got, want)
@@ -116,6 +119,7 @@ func TestCertificateNames(t *testing.T) {
 }
 
 func TestMergedLeavesItsArgumentsAlone(t *testing.T) {
+	t.Parallel()
 	base := document{"a": document{"b": []any{"x"}}, "c": "old"}
 	over := document{"a": document{"b": []any{"x", "y"}, "d": int64(1)}, "c": []any{"new"}}
 	got := merged(base, over)
@@ -129,6 +133,7 @@ func TestMergedLeavesItsArgumentsAlone(t *testing.T) {
 }
 
 func TestOverridesOfOurFields(t *testing.T) {
+	t.Parallel()
 	k := KubeadmOverrides{
 		ClusterConfiguration: document{"clusterName": "x", "networking": document{"dnsDomain": "x"}, "certificatesDir": "x"},
 		InitConfiguration:    document{"nodeRegistration": document{"name": "x", "criSocket": "x"}, "localAPIEndpoint": document{"bindPort": 8443}},
@@ -161,6 +166,7 @@ func read(t *testing.T, text string) KubeadmOverrides {
 
 // An empty key changes nothing, however deep it is.
 func TestEmptyOverrides(t *testing.T) {
+	t.Parallel()
 	documents := func(a *ClusterArgs) string {
 		init, err := render(initDocuments("frankfurt", a, "frankfurt-1", "10.10.0.2", "192.0.2.1")...)
 		if err != nil {
@@ -199,6 +205,7 @@ func TestEmptyOverrides(t *testing.T) {
 
 // What kubeadm would refuse, or ignore, when the machines are there.
 func TestMisfits(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		`{"clusterConfiguration": {"apiServer": {"certSANs": [["a.example.org"], ["b.example.org"]]}}}`: "clusterConfiguration.apiServer.certSANs, item 1: expected a string, in quotes if it looks like something else, found a list\n" +
 			"clusterConfiguration.apiServer.certSANs, item 2: expected a string, in quotes if it looks like something else, found a list",
@@ -243,6 +250,7 @@ func TestMisfits(t *testing.T) {
 
 // The documents that the program writes fit, and every field's kind is known.
 func TestKubeadmFields(t *testing.T) {
+	t.Parallel()
 	var check func(path string, field any)
 	check = func(path string, field any) {
 		switch field := field.(type) {
@@ -296,6 +304,7 @@ func TestKubeadmFields(t *testing.T) {
 }
 
 func TestParseTicket(t *testing.T) {
+	t.Parallel()
 	line := "kubeadm join 10.10.0.2:6443 --token " + token + " --discovery-token-ca-cert-hash " + caHash + " \n"
 	got, err := parseJoin(line)
 	if want := (joinCommand{"10.10.0.2:6443", token, caHash}); err != nil || got != want || got.id() != "abcdef" {

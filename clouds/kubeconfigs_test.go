@@ -6,6 +6,7 @@ import (
 )
 
 func TestKubeconfigs(t *testing.T) {
+	t.Parallel()
 	var files []string
 	for _, name := range []string{"america", "london"} {
 		f, err := AdminKubeconfig(name, adminConf, "192.0.2.1")
@@ -22,6 +23,7 @@ func TestKubeconfigs(t *testing.T) {
 }
 
 func TestNewKubeconfig(t *testing.T) {
+	t.Parallel()
 	for name, user := range map[string]Credentials{"token": {Token: "sesame"}, "certificate": {Certificate: "cert", Key: "key"}} {
 		got, err := NewKubeconfig("federation", "https://192.0.2.1:30443", "CA", user)
 		if err != nil {
@@ -32,6 +34,7 @@ func TestNewKubeconfig(t *testing.T) {
 }
 
 func TestKubeconfigErrors(t *testing.T) {
+	t.Parallel()
 	one, err := AdminKubeconfig("london", adminConf, "192.0.2.1")
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ func TestNotReachableIsNotGone(t *testing.T) {
 }
 
 func TestLeave(t *testing.T) {
+	t.Parallel()
 	whole := build(t, "london", args(AWS), false, nil)
 	r, err := mockcloud.Run(false, nil, func(ctx *pulumi.Context) error { return Leave(ctx, "london") })
 	if err != nil {

@@ -95,6 +95,7 @@ func TestPeerFirewalls(t *testing.T) {
 
 // One cluster has no other to let in.
 func TestConnectOne(t *testing.T) {
+	t.Parallel()
 	eachCloud(t, func(t *testing.T, cloud string) {
 		for k := range connected(t, cloud).Made {
 			if strings.Contains(k, "peer") || strings.HasPrefix(k, "london-mesh-tcp ") {
@@ -106,6 +107,7 @@ func TestConnectOne(t *testing.T) {
 
 // One more cluster changes, of the others, no more than a list of addresses.
 func TestOneMoreClusterReplacesNothing(t *testing.T) {
+	t.Parallel()
 	eachCloud(t, func(t *testing.T, cloud string) {
 		before, after := connected(t, cloud, "frankfurt"), connected(t, cloud, "frankfurt", "america")
 		for k, a := range before.Made {

@@ -66,6 +66,7 @@ func (m *machine) read(path string) string {
 }
 
 func TestPrepareTakesTheImageAsItIs(t *testing.T) {
+	t.Parallel()
 	m := prepared(t, "v1.35.4")
 	for range 2 {
 		_, stderr, calls, err := m.run("prepare", "create", prepareParams)
@@ -112,6 +113,7 @@ func installing(t *testing.T, first string) *machine {
 }
 
 func TestPrepareInstalls(t *testing.T) {
+	t.Parallel()
 	m := installing(t, "")
 	_, stderr, calls, err := m.run("prepare", "create", prepareParams)
 	if err != nil {
@@ -145,6 +147,7 @@ const (
 )
 
 func TestPrepareWaitsForTheLocksOfPackages(t *testing.T) {
+	t.Parallel()
 	m := installing(t, `[ -e $0.tried ] || { >$0.tried; `+aptLocked+`; }`)
 	m.Program("dpkg", `[ -e $0.tried ] || { >$0.tried; `+dpkgLocked+`; }`)
 	_, stderr, calls, err := m.run("prepare", "create", prepareParams)
@@ -165,6 +168,7 @@ func TestPrepareWaitsForTheLocksOfPackages(t *testing.T) {
 }
 
 func TestPrepareGivesUpWaiting(t *testing.T) {
+	t.Parallel()
 	for program, c := range map[string]struct{ body, want string }{
 		"dpkg":    {dpkgLocked, "locked by another process with pid 812"},
 		"apt-get": {aptLocked, "held by process 812 (apt-get)"},
@@ -230,6 +234,7 @@ func TestPrepareComplains(t *testing.T) {
 // An image with another version than the node's gets that from the repository, and keeps
 // its containerd; so does a machine that asks a mirror.
 func TestPrepareInstallsAnotherVersion(t *testing.T) {
+	t.Parallel()
 	m := prepared(t, "v1.35.4")
 	m.Program("curl", key)
 	m.Program("apt-get", `case $* in *install*)

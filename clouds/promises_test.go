@@ -32,6 +32,7 @@ func firstBoot(t *testing.T) (files map[string]string, commands [][]string) {
 
 // The host key that is pinned is the one that sshd offers, and stays.
 func TestHostKey(t *testing.T) {
+	t.Parallel()
 	files, _ := firstBoot(t)
 	for path, want := range map[string]string{
 		"/etc/ssh/sshd_config.d/10-host-key.conf": "HostKey /etc/ssh/ssh_host_ed25519_key\n",
@@ -45,6 +46,7 @@ func TestHostKey(t *testing.T) {
 
 // The mesh's packets find room, at every boot.
 func TestSocketBuffer(t *testing.T) {
+	t.Parallel()
 	files, _ := firstBoot(t)
 	const path, want = "/etc/sysctl.d/90-kubernetes.conf", "\nnet.core.rmem_default = 4194304\n"
 	if !strings.Contains(files[path], want) {
@@ -54,6 +56,7 @@ func TestSocketBuffer(t *testing.T) {
 
 // Keys of ec2-instance-connect open nothing, where there is such a thing.
 func TestInstanceConnectIsOff(t *testing.T) {
+	t.Parallel()
 	_, commands := firstBoot(t)
 	i := slices.IndexFunc(commands, func(c []string) bool { return strings.Contains(strings.Join(c, " "), "ec2-instance-connect") })
 	if i < 0 {
@@ -80,6 +83,7 @@ func TestInstanceConnectIsOff(t *testing.T) {
 
 // Amazon's agent is off, as a snap and as a package.
 func TestSystemsManagerIsOff(t *testing.T) {
+	t.Parallel()
 	_, commands := firstBoot(t)
 	i := slices.IndexFunc(commands, func(c []string) bool { return strings.Contains(strings.Join(c, " "), "amazon-ssm-agent") })
 	// A command that fails shows only where it is the last one.
@@ -124,6 +128,7 @@ func at(a pulumi.MockResourceArgs, path string) any {
 
 // What docs/security.md and comments promise of machines and providers.
 func TestPromises(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		cloud, name, path string
 		want              any
@@ -147,6 +152,7 @@ func TestPromises(t *testing.T) {
 
 // Each setting that is said to be passed on is, and no other.
 func TestProviderSettings(t *testing.T) {
+	t.Parallel()
 	config := map[string]string{}
 	want := map[string][]string{}
 	for _, s := range ProviderSettings {
@@ -179,6 +185,7 @@ func TestProviderSettings(t *testing.T) {
 // Certificates are renewed behind Pulumi's back: then admin.conf must be read again,
 // and nothing else may happen for that.
 func TestAdminConfCanBeReadAnew(t *testing.T) {
+	t.Parallel()
 	r := build(t, "london", args(AWS), false, nil)
 	conf := r.Find(t, "london-1-admin-conf")
 	if conf.Inputs.HasValue("delete") {

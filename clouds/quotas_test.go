@@ -6,6 +6,7 @@ import (
 )
 
 func TestQuotas(t *testing.T) {
+	t.Parallel()
 	of := func(cloud, region string, workers int) Settings {
 		return Settings{Name: cloud + "-" + region, Cloud: cloud, Region: region, Workers: workers}
 	}
@@ -43,6 +44,7 @@ func TestQuotas(t *testing.T) {
 
 // Rules are as many as are made.
 func TestRules(t *testing.T) {
+	t.Parallel()
 	a := args(AWS)
 	r := build(t, "frankfurt", a, false, nil)
 	if got, want := rules(0, []Settings{a.Settings}, len(a.AdminCIDRs)), len(r.OfType("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")); got != want {

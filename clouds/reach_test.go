@@ -131,6 +131,7 @@ func apiOf(t *testing.T, kubeconfig string) API {
 }
 
 func TestAPIs(t *testing.T) {
+	t.Parallel()
 	s := newStandIn(t)
 	token, err := NewKubeconfig("federation-cluster", s.URL, s.ca(), Credentials{Token: standInToken})
 	if err != nil {
@@ -157,6 +158,7 @@ func TestAPIs(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	s, other := newStandIn(t), newStandIn(t)
 	ended := s.kubeconfig(t, "london", s.URL, time.Now().Add(-time.Minute))
 	wrongToken, err := NewKubeconfig("london", s.URL, s.ca(), Credentials{Token: "another"})
@@ -225,6 +227,7 @@ func TestPatience(t *testing.T) {
 
 // Pulumi's own provider for Kubernetes goes by way of the proxy.
 func TestProxy(t *testing.T) {
+	t.Parallel()
 	if server := os.Getenv("REACH_TEST"); server != "" {
 		text, err := os.ReadFile(server)
 		if err != nil {

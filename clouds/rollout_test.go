@@ -40,6 +40,7 @@ func rolled(t *testing.T, former mockcloud.Former, make func(*pulumi.Context, *R
 
 // Machines that get another type take turns over all clusters, and no others wait.
 func TestTurns(t *testing.T) {
+	t.Parallel()
 	connection := map[string]any{"connection": map[string]any{"host": "192.0.2.1", "user": "root", "privateKey": "key", "hostKey": "host key"}}
 	former := mockcloud.Former{
 		Outputs: map[string]any{"clusters": map[string]any{"london": map[string]any{}, "paris": map[string]any{}}},
@@ -86,6 +87,7 @@ func TestTurns(t *testing.T) {
 // A cluster that isn't one yet has nothing to drain; one whose control plane can't be
 // reached, as far as the state tells, stops no machine.
 func TestTurnNeedsAControlPlane(t *testing.T) {
+	t.Parallel()
 	resources := map[string]map[string]any{"london-2 aws:ec2/instance:Instance": {"instanceType": "small"}}
 	r := &Rollout{former: &Former{resources: resources}}
 	if turn, opts, err := r.turn("london", "london-2", "large"); err != nil || turn.rollout != nil || len(opts) > 0 {
@@ -191,6 +193,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestTurnScript(t *testing.T) {
+	t.Parallel()
 	params := map[string]string{"NODE": "london-2", "VERSION": ""}
 	const pods = `Running=True kube-system/well\nRunning=False default/slow\nSucceeded=False default/done\nFailed=False default/gone\n`
 	answers := func(m *machine, ready, pods string) {

@@ -52,6 +52,7 @@ func composed(t *testing.T, script string, params map[string]string) string {
 var called = scripttest.Called
 
 func TestScriptsAreShell(t *testing.T) {
+	t.Parallel()
 	files, err := scripts.ReadDir("scripts/node")
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +67,7 @@ func TestScriptsAreShell(t *testing.T) {
 }
 
 func TestQuote(t *testing.T) {
+	t.Parallel()
 	const nasty = "it's $HOME `x` \"y\" \\\nnext"
 	out, err := exec.Command("sh", "-c", "printf %s "+quote(nasty)).Output()
 	if err != nil || string(out) != nasty {
@@ -74,6 +76,7 @@ func TestQuote(t *testing.T) {
 }
 
 func TestShell(t *testing.T) {
+	t.Parallel()
 	for user, want := range map[string]string{
 		"root":   "timeout -k 30 900 sh -s join create",
 		"ubuntu": "sudo -n timeout -k 30 900 sh -s join create",
@@ -86,6 +89,7 @@ func TestShell(t *testing.T) {
 
 // A step that hangs ends on the machine, with all that it has started, and says so.
 func TestStepsEndInTime(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	sleep, err := exec.LookPath("sleep")
 	if err != nil {
@@ -107,6 +111,7 @@ func TestStepsEndInTime(t *testing.T) {
 
 // The first boot may wait for ever, for instance for a network that is not there.
 func TestFirstBootIsBounded(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	m.Program("timeout", `[ "$1" != 900 ] || exit 124; shift; exec "$@"`)
 	m.Program("cloud-init", "echo 'status: running'")
@@ -118,6 +123,7 @@ func TestFirstBootIsBounded(t *testing.T) {
 }
 
 func TestFirstContact(t *testing.T) {
+	t.Parallel()
 	for status, ok := range map[string]bool{"0": true, "1": false, "2": true} {
 		m := newMachine(t)
 		m.Program("cloud-init", "exit "+status)
@@ -212,6 +218,7 @@ func TestJoin(t *testing.T) {
 }
 
 func TestToken(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	const line = "kubeadm join 10.10.0.2:6443 --token " + token
 	m.Program("kubeadm", `[ -e `+m.Dir+`/up ] || { touch `+m.Dir+`/up; exit 1; }; echo `+line)
@@ -226,6 +233,7 @@ func TestToken(t *testing.T) {
 }
 
 func TestAdminConf(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	m.File("etc/kubernetes/admin.conf", adminConf)
 	m.Program("kubectl", `[ -e `+m.Dir+`/up ] || { touch `+m.Dir+`/up; exit 1; }`)
@@ -326,6 +334,7 @@ func TestMember(t *testing.T) {
 
 // A kubelet that the API server can't verify is no member.
 func TestMemberWithoutCertificate(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	m.Program("kubectl", `case $* in *healthz*) echo "x509: certificate signed by unknown authority" >&2; exit 1 ;; esac`)
 	_, stderr, _, err := m.run("member", "create", map[string]string{"NODE": "london-2", "ADDRESS": "10.10.0.3", "TOKEN_ID": ""})

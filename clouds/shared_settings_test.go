@@ -8,6 +8,7 @@ import (
 
 // Administrators' ranges are counted together, however they are cut.
 func TestAdmins(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"198.51.100.7/32":                                   "",
 		"198.51.100.0/24 198.51.100.7/32":                   "",
@@ -34,6 +35,7 @@ func TestAdmins(t *testing.T) {
 }
 
 func TestMirror(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]bool{
 		"https://registry.example.org": true, "http://198.18.0.5": true, "https://registry.example.org:5000": true, "http://[2001:db8::1]:5000": true,
 		"registry.example.org": false, "ftp://registry.example.org": false, "https://registry.example.org/": false, "https://registry.example.org/v2": false,

@@ -42,6 +42,7 @@ func lived(t *testing.T, was map[string]any, change func(*ClusterArgs)) (identit
 // A cluster that is brought back from a snapshot is the one that it was, then and later on.
 // Each other new machine makes another one.
 func TestLife(t *testing.T) {
+	t.Parallel()
 	own, _ := lived(t, nil, nil)
 	machine := strings.TrimPrefix(own, "london/")
 	if machine == own || machine == "" {
@@ -178,6 +179,7 @@ func TestSnapshotThatIsNotSent(t *testing.T) {
 // Where the cluster can't be asked the next run sees to it, but an upgrade must not take that
 // for a snapshot.
 func TestSnapshotWithoutAPI(t *testing.T) {
+	t.Parallel()
 	m := sending(t)
 	m.Program("kubectl", `echo "connection refused" >&2; exit 1`)
 	if _, stderr, calls, err := m.Run(timed(sender), "", ""); err != nil || len(did(calls)) > 0 {
@@ -265,6 +267,7 @@ func TestControlPlaneComesBack(t *testing.T) {
 // Neither the first machine of a cluster nor one that is in use takes anything from the
 // bucket, and one that finds nothing there makes no cluster.
 func TestControlPlaneStays(t *testing.T) {
+	t.Parallel()
 	m, params := comesBack(t)
 	m.File("var/lib/hybrid/initialized", "")
 	if _, stderr, calls, err := m.run("snapshots", "create", params); err != nil || slices.ContainsFunc(calls, func(c string) bool { return strings.HasPrefix(c, "hybrid-snapshot") }) {

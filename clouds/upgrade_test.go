@@ -53,6 +53,7 @@ func upgraded(t *testing.T, versions map[string]string, change func(london, pari
 // One node of all clusters after the other, each control plane before its workers. A
 // worker that comes with the same update joins the upgraded control plane.
 func TestUpgradesTakeTurns(t *testing.T) {
+	t.Parallel()
 	r, hooks := upgraded(t, nil, func(london, _ *ClusterArgs) { london.Workers = 3 })
 	order := []string{"london-1", "london-2", "london-3", "paris-1", "paris-2", "paris-3"}
 	var want []string
@@ -75,6 +76,7 @@ func TestUpgradesTakeTurns(t *testing.T) {
 
 // What has been done isn't done again, and nodes that stay wait for nothing.
 func TestUpgradesGoOn(t *testing.T) {
+	t.Parallel()
 	r, hooks := upgraded(t, map[string]string{"london-1": "v1.36.5", "london-2": "v1.36.5"}, func(_, paris *ClusterArgs) {
 		paris.Settings.KubernetesVersion = "v1.35.4"
 	})
@@ -90,6 +92,7 @@ func TestUpgradesGoOn(t *testing.T) {
 
 // Creating a stack has no turns.
 func TestCreationHasNoTurns(t *testing.T) {
+	t.Parallel()
 	none := map[string]string{}
 	for _, node := range append(nodeNames("london", 2), nodeNames("paris", 2)...) {
 		none[node] = ""
@@ -102,6 +105,7 @@ func TestCreationHasNoTurns(t *testing.T) {
 
 // A worker is emptied and let back in by its control plane, which isn't emptied itself.
 func TestPartsOfAnUpgrade(t *testing.T) {
+	t.Parallel()
 	f := nodesOf(map[string]string{"london-1": "v1.35.4", "london-2": "v1.35.4"})
 	f.resources["london-1-init"+commandType] = f.resources["london-1-prepare"+commandType]
 	r := &Rollout{former: f}
@@ -201,6 +205,7 @@ func TestUpgradeControlPlane(t *testing.T) {
 
 // Where there are backups, nothing is upgraded before a snapshot is in the bucket.
 func TestUpgradeSendsASnapshot(t *testing.T) {
+	t.Parallel()
 	m := running(t)
 	m.Program("hybrid-snapshot", `echo "no route"; exit 1`)
 	_, stderr, calls, err := m.run("upgrade", "control-plane", upgradeParams)
@@ -275,6 +280,7 @@ func TestUpgradeWaitsForTheControlPlane(t *testing.T) {
 
 // Before a worker is drained its kubelet has to be connected to the API again.
 func TestUpgradeRestartsTheKubelet(t *testing.T) {
+	t.Parallel()
 	m := running(t)
 	_, stderr, calls, err := m.run("upgrade", "restart-kubelet", upgradeParams)
 	if err != nil || stderr != "" {
@@ -284,6 +290,7 @@ func TestUpgradeRestartsTheKubelet(t *testing.T) {
 }
 
 func TestUpgradeWorker(t *testing.T) {
+	t.Parallel()
 	m := running(t)
 	_, stderr, calls, err := m.run("upgrade", "worker", upgradeParams)
 	if err != nil || stderr != "" {
@@ -294,6 +301,7 @@ func TestUpgradeWorker(t *testing.T) {
 
 // A worker that can't be emptied is let back in, and the user is told why.
 func TestEmptyRespectsBudgets(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	m.Program("kubectl", `case $* in
 	*"get node"*) printf True ;;
@@ -321,6 +329,7 @@ EOT
 
 // What an upgrade's scripts say is told while they run.
 func TestLoginTells(t *testing.T) {
+	t.Parallel()
 	l, _, _ := sshServer(t, 0)
 	var told []string
 	if err := l.run(t.Context(), "x", "", func(line string) { told = append(told, line) }); err != nil || !slices.Equal(told, []string{"said so"}) {

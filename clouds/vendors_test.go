@@ -8,6 +8,7 @@ import (
 // Types that vendors have: those that can be a control plane, those that can only be
 // a worker, those that can be neither, and what is no type at all.
 func TestMachineTypes(t *testing.T) {
+	t.Parallel()
 	for cloud, types := range map[string]struct{ both, worker, arm, small, none string }{
 		AWS: {
 			both:   "t3.small t3.medium t2.medium m7i-flex.large c5n.18xlarge g4dn.xlarge g5.xlarge g6e.xlarge gr6.4xlarge u-6tb1.112xlarge u7i-12tb.224xlarge p5en.48xlarge x2iedn.xlarge c7a.metal-48xl z1d.large inf2.xlarge",
@@ -57,6 +58,7 @@ func TestMachineTypes(t *testing.T) {
 
 // What the program takes by default passes its own checks.
 func TestDefaultsAreRight(t *testing.T) {
+	t.Parallel()
 	eachCloud(t, func(t *testing.T, cloud string) {
 		a := args(cloud)
 		c, err := newCloud(&builder{args: a})
@@ -72,6 +74,7 @@ func TestDefaultsAreRight(t *testing.T) {
 }
 
 func TestImages(t *testing.T) {
+	t.Parallel()
 	for cloud, images := range map[string]struct{ right, wrong string }{
 		AWS:          {"ami-0123456789abcdef0 ami-01234567", "ubuntu-24-04-x64 ami-0123 AMI-01234567 ami-0123456789ABCDEF0"},
 		GCE:          {"ubuntu-os-cloud/ubuntu-2404-lts-amd64 projects/ours/global/images/family/nodes debian-cloud/debian-12 https://www.googleapis.com/compute/v1/projects/ours/global/images/nodes", "ubuntu-os-cloud/ubuntu-2404-lts-arm64 rhel-cloud/rhel-9 cos-cloud/cos-stable windows-cloud/windows-2022 /images"},
@@ -91,6 +94,7 @@ func TestImages(t *testing.T) {
 }
 
 func TestMTU(t *testing.T) {
+	t.Parallel()
 	for names, want := range map[string]int{"": 0, AWS: 9001, GCE: 1460, DigitalOcean: 1500, AWS + " " + AWS: 1500, "aws digitalocean": 1500, "aws gce": 1460, "azure gce": 1460} {
 		var clusters []Settings
 		for _, cloud := range strings.Fields(names) {

@@ -6,6 +6,7 @@ import (
 )
 
 func TestVersions(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]bool{
 		"v1.35.0": true, "v1.35.8": true, "v1.36.5": true,
 		"v1.34.9": false, "v1.37.0": false, "v1.36": false, "1.36.5": false, "v1.36.05": false, "v1.36.5-rc.1": false, "": false, "v2.36.5": false,
@@ -48,6 +49,7 @@ func nodesOf(versions map[string]string) *Former {
 }
 
 func TestRefusedVersions(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		control, worker, to string
 		want                []string

@@ -4,11 +4,14 @@ package scripttest
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -29,14 +32,25 @@ const tools = "sh awk base64 cat chmod cmp cp cut date dirname flock grep head h
 // noting is the name of a program that only notes how it was called.
 const noting = "noting"
 
-// shared has a link to each of the tools, and the noting program. Every machine has hard
-// links to those: hundreds are made, and most of the time went into files.
+// shared has a link to each of the tools, and the noting program. Every machine is a folder in
+// it with hard links to those, and all go at the end: hundreds are made, and a file system
+// that must find places for as many files, while others are removed, takes its time.
 var shared string
 
 // Main runs a package's tests. Each package that makes machines calls it in TestMain.
 func Main(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == parallel })
+	if !given {
+		_ = flag.Set(parallel, strconv.Itoa(4*runtime.GOMAXPROCS(0)))
+	}
 	os.Exit(run(m))
 }
+
+// parallel is the flag for how many tests run side by side. Those of scripts mostly wait: for
+// the programs that scripts start, and each for the one before.
+const parallel = "test.parallel"
 
 func run(m *testing.M) int {
 	var err error
@@ -70,7 +84,11 @@ func New(t *testing.T, programs ...string) *Machine {
 	if shared == "" {
 		t.Fatal("want func TestMain(m *testing.M) { scripttest.Main(m) } in this package, found none")
 	}
-	m := &Machine{t.TempDir(), t}
+	root, err := os.MkdirTemp(shared, "machine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &Machine{root, t}
 	for _, dir := range []string{"bin", "var/lib/hybrid", "etc/ssh", "etc/kubernetes", "run"} {
 		if err := os.MkdirAll(filepath.Join(m.Dir, dir), 0o755); err != nil {
 			t.Fatal(err)
