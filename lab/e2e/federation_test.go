@@ -132,9 +132,12 @@ spec:
 		}
 		return err
 	})
-	account, err := l.kube("", "london", "get", "pod", name, "-o", "jsonpath={.spec.serviceAccountName}")
-	if err != nil || account != "default" {
-		l.Errorf("the pod has the account %q, want default: %v", account, err)
+	// The member would give it one by itself, too.
+	for _, api := range []string{federation, "london"} {
+		account, err := l.kube("", api, "get", "pod", name, "-o", "jsonpath={.spec.serviceAccountName}")
+		if err != nil || account != "default" {
+			l.Errorf("%s: the pod has the account %q, want default: %v", api, account, err)
+		}
 	}
 	if token, err := l.kube("", "london", "exec", name, "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token"); err != nil || token == "" {
 		l.Errorf("the pod has no token of its account: %v", err)
