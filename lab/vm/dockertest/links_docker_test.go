@@ -94,8 +94,15 @@ func (l *Lab) links(t *testing.T, a, d, e vm.Machine) {
 		l.wantRoundTrip(a, dPublic, 70*time.Millisecond)
 		l.wantRoundTrip(e, "10.10.0.11", 0) // the same network
 		// Translated connections, too, and as much at once as the way is long.
-		if got, err := l.call(d, aPublic, fromPublic); got != dPublic {
-			t.Errorf("over a distance: got %q, %v", got, err)
+		err := Eventually(patience(true), func() error {
+			got, err := l.call(d, aPublic, fromPublic)
+			if got != dPublic {
+				return fmt.Errorf("over a distance: got %q, %v", got, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
 		}
 		l.stream(a, d, dPublic)
 		// A cut and a policy leave the distance as it is, and so does the router's restart.

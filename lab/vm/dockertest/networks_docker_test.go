@@ -180,8 +180,14 @@ func TestNetworks(t *testing.T) {
 			}
 		}
 		for size, passes := range map[string]bool{"1432": true, "1433": false} { // and 28 bytes of headers
-			if out, err := l.Exec(e, "ping -c 1 -W 2 -M do -s "+size+" 10.10.0.11"); (err == nil) != passes {
-				t.Errorf("ping with %s bytes: got %v, want passing %v:\n%s", size, err, passes, out)
+			err := Eventually(patience(passes), func() error {
+				if out, err := l.Exec(e, "ping -c 1 -W 2 -M do -s "+size+" 10.10.0.11"); (err == nil) != passes {
+					return fmt.Errorf("ping with %s bytes: got %v, want passing %v:\n%s", size, err, passes, out)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
 			}
 		}
 	})
