@@ -134,7 +134,7 @@ func wrongParameters(l *lab) {
 		"shared_preload_libraries": {"nosuch", "could not access file"},
 	} {
 		out, err := l.pulumi("up", "--yes", "--skip-preview", l.postgres(map[string]any{"parameters": map[string]any{
-			"max_wal_senders": "40", "wal_keep_size": "64MB", "shared_buffers": "16MB", "fsync": "off", name: c[0],
+			"max_wal_senders": "40", "wal_keep_size": "16MB", "shared_buffers": "16MB", "fsync": "off", name: c[0],
 		}}))
 		if err == nil || !strings.Contains(out, c[1]) {
 			l.Errorf("%s: found %v, want one with %q:\n%s", name, err, c[1], tail(out, 20))
@@ -144,7 +144,7 @@ func wrongParameters(l *lab) {
 		l.Error(err)
 	}
 	l.up(l.postgres(map[string]any{"parameters": map[string]any{
-		"max_wal_senders": "40", "wal_keep_size": "64MB", "shared_buffers": "16MB", "fsync": "off", "TimeZone": "Europe/Berlin",
+		"max_wal_senders": "40", "wal_keep_size": "16MB", "shared_buffers": "16MB", "fsync": "off", "TimeZone": "Europe/Berlin",
 	}}))
 	l.eventually(30*time.Second, func() error {
 		zone, err := l.psql("london", "psql-master-0", "SHOW TimeZone")
