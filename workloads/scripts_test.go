@@ -155,3 +155,14 @@ eb81b2f811ca747b, started, psql-etcd-london, https://psql-etcd-london:2380, http
 		}
 	}
 }
+
+// Parameters are tried with segments of the database's size: some are refused with others.
+func TestTriedWithTheSameSegments(t *testing.T) {
+	const segments = "--wal-segsize=4 "
+	for _, name := range []string{"first.sh", "try.sh"} {
+		text, err := scripts.ReadFile("scripts/pod/" + name)
+		if err != nil || strings.Count(string(text), segments) != 1 {
+			t.Errorf("%s: want initdb with %sonce: %v", name, segments, err)
+		}
+	}
+}
