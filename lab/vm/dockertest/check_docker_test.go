@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,7 +27,8 @@ func (l *Lab) lab(state string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// things are the IDs of all containers and networks of any lab.
+// things are the IDs of all containers and networks of any lab, sorted: Docker lists networks
+// in any order.
 func (l *Lab) things() string {
 	l.Helper()
 	label := filters.NewArgs(filters.Arg("label", vm.Label))
@@ -41,6 +43,7 @@ func (l *Lab) things() string {
 	for _, n := range networks {
 		ids = append(ids, n.ID)
 	}
+	slices.Sort(ids)
 	return strings.Join(ids, " ")
 }
 
