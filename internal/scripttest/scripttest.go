@@ -52,6 +52,7 @@ func Main(m *testing.M) {
 // the programs that scripts start, and each for the one before.
 const parallel = "test.parallel"
 
+// run returns the exit status of the tests, and removes what the machines share.
 func run(m *testing.M) int {
 	var err error
 	if shared, err = os.MkdirTemp("", "scripttest"); err == nil {
@@ -65,6 +66,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+// share makes what the machines share.
 func share() error {
 	for _, name := range strings.Fields(tools) {
 		path, err := exec.LookPath(name)
