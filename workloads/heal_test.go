@@ -33,12 +33,7 @@ func TestHeal(t *testing.T) {
 		"it looks at its disk": {ready: 1, title: "postgres: psql: startup\x00"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			patroni := exec.Command("sleep", "60")
-			if err := patroni.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = patroni.Process.Kill() }()
-			go func() { _ = patroni.Wait() }() // or it would be there still for kill -0
+			patroni := process(t)
 			m := scripttest.New(t)
 			m.File("proc/7/cmdline", "postgres: psql: walreceiver \x00")
 			m.File("proc/9/cmdline", strings.ReplaceAll(c.title, "%d", "1"))
@@ -46,11 +41,11 @@ func TestHeal(t *testing.T) {
 			if c.moves {
 				next = fmt.Sprintf("printf '%s' $(wc -l <%[2]s/looks) >%[2]s/proc/9/cmdline", strings.ReplaceAll(c.title, "\x00", `\000`), m.Dir)
 			}
-			m.Program("pg_isready", fmt.Sprintf("echo >>%[1]s/looks\n%[2]s\n[ $(wc -l <%[1]s/looks) -lt 11 ] || kill %[3]d\nexit %[4]d", m.Dir, next, patroni.Process.Pid, c.ready))
+			m.Program("pg_isready", fmt.Sprintf("echo >>%[1]s/looks\n%[2]s\n[ $(wc -l <%[1]s/looks) -lt 11 ] || kill %[3]d\nexit %[4]d", m.Dir, next, patroni.Pid, c.ready))
 			m.Program("patronictl", c.reinit)
 			t.Setenv("PATRONI_NAME", "psql-replica-a")
 			t.Setenv("ROOT", m.Dir)
-			cmd := exec.Command("sh", "-c", string(script), "sh", fmt.Sprint(patroni.Process.Pid))
+			cmd := exec.Command("sh", "-c", string(script), "sh", fmt.Sprint(patroni.Pid))
 			cmd.Env = append(os.Environ(), "PATH="+m.Dir+"/bin:"+os.Getenv("PATH"))
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)

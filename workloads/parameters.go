@@ -58,7 +58,7 @@ var ownParameters = map[string]string{
 	"ssl": "on", "ssl_ca_file": "/etc/psql/tls/ca.crt", "ssl_cert_file": "/etc/psql/tls/tls.crt", "ssl_key_file": "/etc/psql/tls/tls.key",
 	"ssl_min_protocol_version": "TLSv1.2", "password_encryption": "scram-sha-256",
 	// A peer that is gone without a word is noticed in seconds.
-	"wal_receiver_timeout": "10s", "wal_receiver_status_interval": "2s", "wal_retrieve_retry_interval": "1s", "wal_sender_timeout": "5s",
+	"wal_receiver_timeout": "10s", "wal_receiver_status_interval": "2s", "wal_retrieve_retry_interval": "500ms", "wal_sender_timeout": "5s",
 	"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3", "tcp_user_timeout": "10s",
 	// Errors would otherwise show statements, and some have passwords.
 	"log_min_error_statement": "panic",

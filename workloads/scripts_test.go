@@ -14,7 +14,7 @@ func TestMain(m *testing.M) { scripttest.Main(m) }
 
 func TestScriptsAreShell(t *testing.T) {
 	files, err := scripts.ReadDir("scripts/pod")
-	if err != nil || len(files) != 11 {
+	if err != nil || len(files) != 12 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, f := range files {
@@ -158,7 +158,7 @@ eb81b2f811ca747b, started, psql-etcd-london, https://psql-etcd-london:2380, http
 
 // Parameters are tried with segments of the database's size: some are refused with others.
 func TestTriedWithTheSameSegments(t *testing.T) {
-	const segments = "--wal-segsize=4 "
+	const segments = "--wal-segsize=1 "
 	for _, name := range []string{"first.sh", "try.sh"} {
 		text, err := scripts.ReadFile("scripts/pod/" + name)
 		if err != nil || strings.Count(string(text), segments) != 1 {

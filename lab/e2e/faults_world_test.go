@@ -149,7 +149,8 @@ func (w *cloudWorld) signal(ctx context.Context, v victim, signal string) error 
 		return errors.New("no member runs there")
 	}
 	out, err := w.l.host.Exec(ctx, v.machine.ID, "sh", "-c",
-		`pids=$(grep -ls "$1" /proc/[0-9]*/cgroup | cut -d/ -f3); [ -n "$pids" ] && kill -s "$2" $pids`, "sh", v.container, signal)
+		// Some of them end meanwhile.
+		`for pid in $(grep -ls "$1" /proc/[0-9]*/cgroup | cut -d/ -f3); do kill -s "$2" $pid && sent=1; done; [ -n "$sent" ]`, "sh", v.container, signal)
 	if err != nil && signal == "CONT" {
 		return nil // it has been killed meanwhile, by its probe
 	}

@@ -93,7 +93,7 @@ func (l *lab) systems() string {
 		l.Fatalf("%+v, %v", r, err)
 	}
 	seen := map[string]bool{}
-	members := append(r.Replicas, struct{ Cluster, Pod, State string }{r.Leader.Cluster, r.Leader.Pod, ""})
+	members := append(r.Replicas, replica{Cluster: r.Leader.Cluster, Pod: r.Leader.Pod})
 	for _, m := range members {
 		out, err := l.psql(m.Cluster, m.Pod, "SELECT system_identifier FROM pg_control_system()")
 		if err != nil {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"time"
 )
 
@@ -36,6 +37,7 @@ func powerOff(l *lab, cluster string) (end func()) { return l.off(cluster+"-1", 
 // leaderLost takes the leader's cloud away, and returns how long writes paused.
 func leaderLost(l *lab, what string, lose func(*lab, string) (end func())) time.Duration {
 	old, _ := l.leader()
+	copies := l.copies()
 	w := l.startWriter(l.written())
 	l.rest(5 * time.Second)
 	lost := time.Now()
@@ -54,6 +56,9 @@ func leaderLost(l *lab, what string, lose func(*lab, string) (end func())) time.
 	end()
 	l.streamAgain(what, "", seeds)
 	l.everywhere(rows)
+	if after := l.copies(); !maps.Equal(after, copies) {
+		l.Errorf("%s: what came back has taken a copy: the members' files are\n%v, want\n%v", what, after, copies)
+	}
 	return pause
 }
 

@@ -163,15 +163,23 @@ func switchedOver(l *lab) {
 		if now, _ := l.leader(); now == to {
 			continue
 		}
-		w := l.startWriter(l.written())
-		l.rest(5 * time.Second)
-		if _, err := l.ask("postgres", "switchover", "--to", to); err != nil {
-			l.Fatal(err)
-		}
-		rows, _ := w.end("switched over to "+to, plannedLimit)
-		l.streamAgain("switched over to "+to, to, seeds)
-		l.everywhere(rows)
+		switchOver(l, to)
 	}
+}
+
+// switchOver lets a cluster lead, and returns how long writes paused.
+func switchOver(l *lab, to string) time.Duration {
+	what := "switched over to " + to
+	w := l.startWriter(l.written())
+	l.rest(5 * time.Second)
+	if _, err := l.ask("postgres", "switchover", "--to", to); err != nil {
+		l.Fatal(err)
+	}
+	w.again(time.Now(), pauseLimit)
+	rows, pause := w.end(what, plannedLimit)
+	l.streamAgain(what, to, seeds)
+	l.everywhere(rows)
+	return pause
 }
 
 // moveReplica changes 4/2 to 3/3: one pod goes, one comes, all others stay.

@@ -25,9 +25,14 @@ type replication struct {
 	Leader   *struct {
 		Cluster, Pod string
 	}
-	Replicas []struct {
-		Cluster, Pod, State string
-	}
+	Replicas []replica
+}
+
+// replica is one that follows the leader, or should.
+type replica struct {
+	Cluster, Pod, State string
+	LagBytes            *int
+	LagSeconds          *float64
 }
 
 // ask runs `hybrid` and returns what it prints.

@@ -115,6 +115,13 @@ func (e *engine) mux() http.Handler {
 		}
 		return nil
 	})
+	handle("POST /containers/{id}/pause", func(r *http.Request) any {
+		if i := e.index(r); i >= 0 {
+			e.containers[i].State = container.StatePaused
+			return struct{}{}
+		}
+		return nil
+	})
 	handle("POST /containers/{id}/wait", func(r *http.Request) any {
 		return map[string]any{"Error": map[string]string{"Message": "device or resource busy"}}
 	})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"hybrid/lab/image"
 	"hybrid/lab/system/docker"
@@ -212,6 +213,9 @@ func (h *Host) StopMachine(ctx context.Context, id string) error {
 	return nil
 }
 
+// freezeTimeout bounds the time in which all of a machine's processes are to stand still.
+const freezeTimeout = 10 * time.Second
+
 // PauseMachine stops a machine's processes where they are, and its clock doesn't stop:
 // as a hypervisor does that has no time for it.
 func (h *Host) PauseMachine(ctx context.Context, id string) error {
@@ -219,7 +223,10 @@ func (h *Host) PauseMachine(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := h.docker.ContainerPause(ctx, found.ID); err != nil {
+	// Where new processes start all the time Docker gives up before all are frozen.
+	freezing, cancel := context.WithTimeout(ctx, freezeTimeout)
+	defer cancel()
+	if err := await(freezing, func() error { return h.docker.ContainerPause(ctx, found.ID) }); err != nil {
 		return fmt.Errorf("machine %s: %w", id, err)
 	}
 	return nil

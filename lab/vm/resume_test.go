@@ -34,6 +34,26 @@ func TestSwitchOn(t *testing.T) {
 	}
 }
 
+// Docker may not freeze all of a machine's processes at its first try.
+func TestPauseTriesAgain(t *testing.T) {
+	e := &engine{}
+	e.add(kindMachine, "busy", container.StateRunning)
+	refusals := 2
+	e.before = func(request string) int {
+		if strings.HasSuffix(request, "/pause") && refusals > 0 {
+			refusals--
+			return http.StatusInternalServerError
+		}
+		return 0
+	}
+	if err := e.open(t).PauseMachine(t.Context(), "busy"); err != nil {
+		t.Error(err)
+	}
+	if state := e.containers[0].State; state != container.StatePaused {
+		t.Errorf("the machine is %s", state)
+	}
+}
+
 func TestSwitchOnFails(t *testing.T) {
 	e := &engine{}
 	e.add(kindMachine, "broken", container.StateExited)

@@ -14,5 +14,7 @@ if [ -s "$etc/config/restore-from" ]; then
 	[ "$to" = latest ] || set -- --type=time --target="$to" --target-action=promote
 	exec pgbackrest --config="$etc/backup/restore.conf" --stanza=psql "$@" restore
 fi
-# Small segments: each copy of the database ends the current one, padded.
-exec initdb -D $data -U postgres -E UTF8 --locale=C --data-checksums --wal-segsize=4 --auth-local=peer --auth-host=scram-sha-256
+# Small segments: a server that stops ends the current one, padded, and waits until all
+# replicas have it, over the mesh. So does each copy of the database, and each minute with
+# backups.
+exec initdb -D $data -U postgres -E UTF8 --locale=C --data-checksums --wal-segsize=1 --auth-local=peer --auth-host=scram-sha-256

@@ -3,7 +3,7 @@
 set -u
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-initdb -D "$dir/data" -U postgres --locale=C --wal-segsize=4 --no-sync --no-instructions >"$dir/log" 2>&1 || { cat "$dir/log" >&2; exit 1; }
+initdb -D "$dir/data" -U postgres --locale=C --wal-segsize=1 --no-sync --no-instructions >"$dir/log" 2>&1 || { cat "$dir/log" >&2; exit 1; }
 cat >>"$dir/data/postgresql.conf"
 if pg_ctl -D "$dir/data" -w -t 60 -l "$dir/server" -o "-h '' -k $dir -p 5432" start >"$dir/log" 2>&1; then
 	pg_ctl -D "$dir/data" -m immediate stop >/dev/null

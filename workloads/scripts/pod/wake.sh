@@ -1,0 +1,38 @@
+# Has Patroni look at once when PostgreSQL has died. By itself it does so every loop_wait
+# seconds, and meanwhile nobody can write.
+#
+# wake.sh PID: as long as Patroni's process runs.
+set -u
+
+main() {
+	while kill -0 "$1" 2>/dev/null; do
+		# Where the server was killed, this file stays.
+		server=$(head -n 1 "${ROOT:-}/var/lib/psql/data/postmaster.pid" 2>/dev/null)
+		if [ -n "$server" ] && kill -0 "$server" 2>/dev/null; then
+			tail -f /dev/null -s 0.2 --pid="$server"
+			wake
+		else
+			sleep 1
+		fi
+	done
+}
+
+# wake changes nothing of Patroni's settings: after a change it looks.
+wake() {
+	python3 -ISc '
+import os
+import ssl
+from http.client import HTTPSConnection
+
+tls = "/etc/psql/tls/"
+context = ssl.create_default_context(cafile=tls + "ca.crt")
+context.check_hostname = False  # members have addresses only
+context.load_cert_chain(tls + "tls.crt", tls + "tls.key")
+address = os.environ["PATRONI_RESTAPI_CONNECT_ADDRESS"]
+connection = HTTPSConnection(address, timeout=5, context=context)
+connection.request("PATCH", "/config", "{\"none\": null}")
+connection.getresponse()
+' || true # it may be about to end
+}
+
+main "$@"
