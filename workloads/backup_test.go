@@ -83,7 +83,7 @@ func inPod(t *testing.T, m *scripttest.Machine, script string, args ...string) (
 		t.Fatal(err)
 	}
 	cmd := exec.Command("sh", append([]string{"-c", string(text), script}, args...)...)
-	cmd.Dir, cmd.Env = m.Dir, []string{"PATH=" + m.Dir + "/bin:/usr/bin", "ETC=" + m.Dir}
+	cmd.Dir, cmd.Env = m.Dir, []string{"PATH=" + m.Dir + "/bin:/usr/bin", "ETC=" + m.Dir, "ROOT=" + m.Dir}
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

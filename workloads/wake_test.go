@@ -11,7 +11,7 @@ import (
 	"hybrid/internal/scripttest"
 )
 
-// Patroni is told once that its server has died, and not before.
+// Patroni is told once that its server has died, and not before, or when it stops in order.
 func TestWake(t *testing.T) {
 	script, err := scripts.ReadFile("scripts/pod/wake.sh")
 	if err != nil {
@@ -19,7 +19,8 @@ func TestWake(t *testing.T) {
 	}
 	patroni, server := process(t), process(t)
 	m := scripttest.New(t)
-	m.File("var/lib/psql/data/postmaster.pid", strconv.Itoa(server.Pid)+"\n/var/lib/psql/data\n")
+	const file = "var/lib/psql/data/postmaster.pid"
+	m.File(file, strconv.Itoa(server.Pid)+"\n/var/lib/psql/data\n")
 	m.Program("python3", "")
 	for _, name := range []string{"head", "tail"} {
 		path, err := exec.LookPath(name)
@@ -54,6 +55,15 @@ func TestWake(t *testing.T) {
 	_ = server.Kill()
 	await(told, 1)
 	await(look, 3) // at what the server has left, too
+	// The next one stops in order.
+	server = process(t)
+	m.File(file, strconv.Itoa(server.Pid)+"\n")
+	await(wait, 2)
+	if err := os.Remove(m.Dir + "/" + file); err != nil {
+		t.Fatal(err)
+	}
+	_ = server.Kill()
+	await(look, calls(look)+2)
 	_ = patroni.Kill()
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)

@@ -44,6 +44,8 @@ type Cloud struct {
 	Refused map[string]string
 	// Durability is none if commits wait for no replica.
 	Durability string
+	// Losses are what pods had committed as the leader, and lost.
+	Losses map[string]any
 	// Paused says that Patroni doesn't act.
 	Paused bool
 	// Behind has, for pods without a stream, how many bytes they lack.

@@ -43,7 +43,7 @@ func (c *Cloud) server(x *Cluster, p *corev1.Pod) object {
 	leads := p.Name == c.Leader || slices.Contains(c.Elsewhere, p.Name)
 	answer := object{
 		"version": "17.7", "replica": !leads, "position": fmt.Sprintf("0/%X", here), "bytes": here, "timeline": 1,
-		"age": 4.5, "waiting": 0, "streams": []object{},
+		"age": 4.5, "waiting": 0, "streams": []object{}, "lost": c.Losses[p.Name],
 	}
 	if p.Name != c.Leader {
 		return answer

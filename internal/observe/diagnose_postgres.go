@@ -137,6 +137,9 @@ func (p *diagnosis) postgres() {
 		if m != d.leader {
 			p.replica(m)
 		}
+		if m.server != nil && m.server.Lost != nil {
+			to.lose(m)
+		}
 	}
 	p.strangers()
 	p.unseen()
@@ -146,6 +149,18 @@ func (p *diagnosis) postgres() {
 	to.Knowing = d.knowing()
 	p.replicaProblems()
 	p.failoverProblems()
+}
+
+// lose adds what a member has lost. Others that had followed it may have lost the same.
+func (to *PostgreSQL) lose(m *member) {
+	lost := *m.server.Lost
+	lost.Cluster, lost.Pod = m.cluster, m.name
+	same := slices.IndexFunc(to.Losses, func(l Loss) bool { return l.Cluster == lost.Cluster && l.First == lost.First })
+	if same < 0 {
+		to.Losses = append(to.Losses, lost)
+	} else if to.Losses[same].Commits < lost.Commits {
+		to.Losses[same] = lost
+	}
 }
 
 // leader shows the leader.

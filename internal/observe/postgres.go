@@ -21,6 +21,7 @@ const query = `select json_build_object(
   else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int end,
  'age', extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()),
  'backup', pg_read_file('/run/psql/backup.json', 0, 1048576, true)::json, 'schedule', pg_read_file('/etc/psql/config/backup.json', 0, 65536, true)::json,
+ 'lost', pg_read_file('/var/lib/psql/lost.json', 0, 4096, true)::json,
  'waiting', (select coalesce(max(extract(epoch from clock_timestamp() - state_change)), 0) from pg_stat_activity where wait_event = 'SyncRep'),
  'streams', (select coalesce(json_agg(json_build_object(
    'name', application_name, 'address', host(client_addr), 'state', state, 'sync', sync_state,
@@ -54,6 +55,7 @@ type server struct {
 	Age     *float64       `json:"age"`
 	Waiting float64        `json:"waiting"` // seconds that a commit has waited for replicas, at most
 	Streams []serverStream `json:"streams"`
+	Lost    *Loss          `json:"lost"` // of workloads/scripts/pod/rewind.sh
 	backupFacts
 }
 

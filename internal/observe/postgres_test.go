@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -98,6 +99,18 @@ func TestPostgreSQL(t *testing.T) {
 			want := []Risk{{"london", "what is confirmed may be lost with it (durability none)", true}}
 			if p.Durability != DurabilityNone || !slices.Equal(p.Risks, want) {
 				t.Errorf("%+v", p)
+			}
+		}},
+		{"durability none, after a failover", func(c *fakecloud.Cloud) {
+			c.Durability, c.Leader = "none", "psql-replica-bkx0"
+			loss := func(commits, last string) any {
+				return json.RawMessage(`{"commits": ` + commits + `, "first": "2026-11-27 20:17:01 UTC", "last": "2026-11-27 20:17:0` + last + ` UTC"}`)
+			}
+			c.Losses = map[string]any{"psql-master-0": loss("27", "4"), "psql-replica-fox4": loss("25", "3"), "psql-replica-gpx5": loss("27", "4")}
+		}, nil, func(t *testing.T, p *PostgreSQL) {
+			want := []Loss{{"london", "psql-master-0", 27, "2026-11-27 20:17:01 UTC", "2026-11-27 20:17:04 UTC"}}
+			if !slices.Equal(p.Losses, want) {
+				t.Errorf("%+v, want %+v", p.Losses, want)
 			}
 		}},
 		{"a member of etcd is gone", func(c *fakecloud.Cloud) { drop(c.Cluster("america"), named("psql-etcd-america-0")) }, []string{

@@ -222,6 +222,8 @@ type PostgreSQL struct {
 	Knowing int `json:"knowing,omitempty"`
 	// Risks are clusters without which the database would not go on, or not whole.
 	Risks []Risk `json:"risks,omitempty"`
+	// Losses are what failovers have lost.
+	Losses []Loss `json:"losses,omitempty"`
 	// Backup is nil where there are none, or the leader says nothing of them.
 	Backup *Backup `json:"backup,omitempty"`
 }
@@ -283,6 +285,17 @@ type Risk struct {
 	Why     string `json:"why"`
 	// Chosen says that the settings make it so: that is no problem to be mended.
 	Chosen bool `json:"chosen"`
+}
+
+// Loss is what a former leader had committed and its successor lacked. It is known once a
+// member that had it has come back, and as long as that pod or its disk is there. Of several of
+// one member the last counts.
+type Loss struct {
+	Cluster string `json:"cluster"`
+	Pod     string `json:"pod"`
+	Commits int    `json:"commits"`
+	First   string `json:"first"` // when the first of them was, as PostgreSQL writes times
+	Last    string `json:"last"`
 }
 
 // Zone is the DNS zone.

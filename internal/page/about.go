@@ -120,6 +120,11 @@ func tellPod(s *observe.Snapshot, c *observe.Cluster, n *observe.Node, p *observ
 			}
 		}
 	}
+	for _, l := range s.PostgreSQL.Losses {
+		if l.Cluster == c.Name && l.Pod == p.Name {
+			a.Lines = append(a.Lines, terminal.LossText(&l))
+		}
+	}
 	in, pod := kubectl+" -n "+shell.Quote(p.Namespace), shell.Quote(p.Name)
 	a.Commands = append(a.Commands,
 		Command{"its state and events", in + " describe pod " + pod},

@@ -210,6 +210,9 @@ func (o *screen) postgres(p *observe.PostgreSQL) {
 		rows = append(rows, row{bad: !r.OK, cells: []string{name, or(r.Cluster), or(r.Node), r.State, or(r.Sync), bytesOf(r.LagBytes), secondsOf(r.LagSeconds), r.Note}})
 	}
 	o.table([]string{"REPLICA", "CLUSTER", "NODE", "STATE", "SYNC", "LAG", "TIME", ""}, rows)
+	for _, l := range p.Losses {
+		o.printf("  %s\n", o.paint(dim, LossText(&l)))
+	}
 	for _, r := range p.Risks {
 		color := red
 		if r.Chosen {
@@ -217,6 +220,11 @@ func (o *screen) postgres(p *observe.PostgreSQL) {
 		}
 		o.printf("  %s\n", o.paint(color, "not protected against the loss of "+r.Cluster+": "+r.Why))
 	}
+}
+
+// LossText says what a failover has lost.
+func LossText(l *observe.Loss) string {
+	return fmt.Sprintf("lost by a failover: %s that %s of %s had, committed from %s to %s", count(l.Commits, "transaction"), l.Pod, l.Cluster, l.First, l.Last)
 }
 
 func (o *screen) zone(z *observe.Zone) {

@@ -45,6 +45,10 @@ func TestWrite(t *testing.T) {
 		{"dead-cluster-color", 3, 2, silent, Options{Color: true}},
 		{"mesh", 3, 2, nil, Options{Mesh: true}},
 		{"mesh-dead-cluster", 3, 2, silent, Options{Mesh: true}},
+		{"lost-commits", 3, 2, func(c *fakecloud.Cloud) {
+			c.Durability, c.Leader = "none", "psql-replica-bkx0"
+			c.Losses = map[string]any{"psql-master-0": map[string]any{"commits": 27, "first": "2026-11-27 20:17:01 UTC", "last": "2026-11-27 20:17:04 UTC"}}
+		}, Options{PostgreSQL: true}},
 		{"many", 30, 10, nil, Options{}},
 		{"many-broken", 30, 10, func(c *fakecloud.Cloud) {
 			for _, x := range c.Clusters[:12] {

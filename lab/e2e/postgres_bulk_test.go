@@ -118,7 +118,7 @@ func (l *lab) copies() map[string]string {
 	l.Helper()
 	found := map[string]string{}
 	for at := range l.databasePods() {
-		out, err := l.kube("", at[0], "exec", at[1], "-c", "postgres", "--", "stat", "-c", "%i of %y", "/var/lib/psql/data/PG_VERSION")
+		out, err := l.kube("", at[0], "exec", at[1], "-c", "postgres", "--", "ls", "-il", "--full-time", "/var/lib/psql/data/PG_VERSION")
 		if err != nil {
 			l.Fatal(err)
 		}

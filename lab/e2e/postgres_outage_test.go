@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"maps"
 	"time"
 )
@@ -60,6 +61,43 @@ func leaderLost(l *lab, what string, lose func(*lab, string) (end func())) time.
 		l.Errorf("%s: what came back has taken a copy: the members' files are\n%v, want\n%v", what, after, copies)
 	}
 	return pause
+}
+
+// lossReported cuts the leader's cloud off while commits wait for no replica. What clients
+// beside it write until it gives up is lost, and status says how much that is.
+func lossReported(l *lab) {
+	l.up(l.postgres(map[string]any{"durability": "none"}))
+	old, pod := l.leader()
+	w := l.startWriterIn(old, l.written())
+	l.rest(5 * time.Second)
+	end := cut(l, old)
+	l.eventually(pauseLimit, func() error {
+		r, err := l.replication()
+		if err == nil && (r.Leader == nil || r.Leader.Cluster == old) {
+			err = fmt.Errorf("no other cluster leads: %v", r.Problems)
+		}
+		return err
+	})
+	end()
+	l.streamAgain("the leader's cloud was cut off, and commits wait for no replica", "", seeds)
+	var rows []int
+	for _, r := range w.stop() {
+		rows = append(rows, r.n)
+	}
+	lost, err := l.lacks(old, pod, rows)
+	if err != nil {
+		l.Fatal(err)
+	}
+	r, err := l.replication()
+	if err != nil {
+		l.Fatal(err)
+	}
+	// It may have committed one that its client didn't hear of.
+	if n := len(lost); n == 0 || len(r.Losses) != 1 || r.Losses[0].Cluster != old || r.Losses[0].Commits < n || r.Losses[0].Commits > n+1 {
+		l.Errorf("%d confirmed rows are lost; status says %+v", n, r.Losses)
+	}
+	say("%d of %d confirmed rows are lost, and status says %+v", len(lost), len(rows), r.Losses)
+	l.up()
 }
 
 // otherCut cuts a cloud off in which no member leads.

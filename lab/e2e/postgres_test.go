@@ -34,6 +34,7 @@ func TestPostgres(t *testing.T) {
 		{name: "the leader's cloud is cut off", run: leaderCut},
 		{name: "another cloud is cut off", run: otherCut},
 		{name: "the leader's node is drained", run: leaderDrained},
+		{name: "random faults", run: fewFaults},
 		{name: "the leader's cloud is powered off", run: leaderOff, long: true},
 		{name: "password and certificates are rotated", run: rotated, long: true},
 		{name: "a replica moves", run: moveReplica, long: true},

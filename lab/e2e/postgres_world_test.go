@@ -26,6 +26,10 @@ type replication struct {
 		Cluster, Pod string
 	}
 	Replicas []replica
+	Losses   []struct {
+		Cluster, Pod string
+		Commits      int
+	}
 }
 
 // replica is one that follows the leader, or should.
@@ -155,24 +159,29 @@ func (l *lab) everywhere(rows []int) {
 
 // has checks that a server has all of these rows.
 func (l *lab) has(cluster, pod string, rows []int) error {
+	missing, err := l.lacks(cluster, pod, rows)
+	if len(missing) > 0 {
+		return fmt.Errorf("%s in %s lacks %d of %d acknowledged rows: %v", pod, cluster, len(missing), len(rows), missing[:min(10, len(missing))])
+	}
+	return err
+}
+
+// lacks are those of the rows that a server doesn't have.
+func (l *lab) lacks(cluster, pod string, rows []int) (missing []int, err error) {
 	out, err := l.psql(cluster, pod, "SELECT n FROM acked")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	found := map[string]bool{}
 	for _, n := range strings.Fields(out) {
 		found[n] = true
 	}
-	var missing []int
 	for _, n := range rows {
 		if !found[strconv.Itoa(n)] {
 			missing = append(missing, n)
 		}
 	}
-	if len(missing) > 0 {
-		return fmt.Errorf("%s in %s lacks %d of %d acknowledged rows: %v", pod, cluster, len(missing), len(rows), missing[:min(10, len(missing))])
-	}
-	return nil
+	return missing, nil
 }
 
 // client is a pod of a cluster that knows the database by its names only. It is on the

@@ -119,7 +119,7 @@ func images(in Inputs) []Image {
 		"mktemp", "mv", "rm", "sed", "sleep", "sync", "tail", "timeout", "tr", "wc",
 	}}
 	for _, program := range []string{
-		"initdb", "pg_basebackup", "pg_controldata", "pg_ctl", "pg_dump", "pg_isready", "pg_rewind", "pgbench", "postgres", "psql",
+		"initdb", "pg_basebackup", "pg_controldata", "pg_ctl", "pg_dump", "pg_isready", "pg_rewind", "pg_waldump", "pgbench", "postgres", "psql",
 	} {
 		database.Names = append(database.Names, postgresPath+"/"+program)
 	}

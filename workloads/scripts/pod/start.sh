@@ -21,7 +21,13 @@ main() {
 	# Of replicas with the same data one in the master's cluster leads next.
 	priority=1
 	[ "$cluster" != "$(cat $config/master)" ] || priority=2
-	echo "tags: {cloud: $cluster, failover_priority: $priority}" >"$folder/40-pod.yml"
+	# A ConfigMap's files are no programs.
+	printf '#!/bin/sh\nexec sh /etc/psql/scripts/rewind.sh "$@"\n' >/run/psql/pg_rewind
+	chmod +x /run/psql/pg_rewind
+	cat >"$folder/40-pod.yml" <<-END
+		tags: {cloud: $cluster, failover_priority: $priority}
+		postgresql: {bin_name: {pg_rewind: /run/psql/pg_rewind}}
+	END
 
 	patroni "$folder" &
 	pid=$!

@@ -4,13 +4,15 @@
 # wake.sh PID: as long as Patroni's process runs.
 set -u
 
+running=${ROOT:-}/var/lib/psql/data/postmaster.pid
+
 main() {
 	while kill -0 "$1" 2>/dev/null; do
-		# Where the server was killed, this file stays.
-		server=$(head -n 1 "${ROOT:-}/var/lib/psql/data/postmaster.pid" 2>/dev/null)
+		server=$(head -n 1 "$running" 2>/dev/null)
 		if [ -n "$server" ] && kill -0 "$server" 2>/dev/null; then
 			tail -f /dev/null -s 0.2 --pid="$server"
-			wake
+			# One that stops in order removes its file.
+			[ ! -e "$running" ] || wake
 		else
 			sleep 1
 		fi
