@@ -50,6 +50,9 @@ type Cloud struct {
 	Paused bool
 	// Behind has, for pods without a stream, how many bytes they lack.
 	Behind map[string]int64
+	// Unmeasured has, for pods that stream, how many bytes they lack while the leader can't tell
+	// in seconds.
+	Unmeasured map[string]int64
 	// Lacking is added to Behind when a database is restored.
 	Lacking map[string]int64
 	// Refuses is what patronictl says instead of doing anything.

@@ -58,6 +58,9 @@ func (c *Cloud) server(x *Cluster, p *corev1.Pod) object {
 		if slices.Contains(electable, p.Name) {
 			s["sync"] = "quorum"
 		}
+		if bytes, ok := c.Unmeasured[p.Name]; ok {
+			s["bytes"], s["seconds"] = bytes, nil
+		}
 		if x.Silent {
 			s["bytes"], s["seconds"], s["silent"] = 50_331_648, nil, 8
 		}

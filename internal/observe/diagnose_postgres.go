@@ -168,6 +168,9 @@ func (p *diagnosis) leader(placed string) {
 	to, m := &p.to.PostgreSQL, p.database.leader
 	if m == nil {
 		to.Error = "there is no leader"
+		if p.database.patroni == nil {
+			to.Error = "who leads is not known: no member's Patroni answers"
+		}
 		if p.unreachable[placed] {
 			to.Error += ", and " + placed + " does not answer"
 		}
@@ -221,6 +224,10 @@ func (p *diagnosis) replica(m *member) {
 	if s, ok := p.database.streams[m.name]; ok {
 		delete(p.database.streams, m.name)
 		r.fill(s)
+		// The leader measures with what the replica says it has replayed: at first that is nothing.
+		if r.LagSeconds == nil && r.LagBytes != nil && m.server != nil {
+			r.LagSeconds = m.server.Age
+		}
 	} else {
 		if m.patroni != nil && (p.leaderless() || m.patroni.State != "streaming" && m.patroni.State != "running") {
 			r.State = m.patroni.State

@@ -40,6 +40,15 @@ func TestPostgreSQL(t *testing.T) {
 		{"no leader", func(c *fakecloud.Cloud) { c.Leader = "" }, []string{
 			"postgresql: there is no leader",
 		}, nil},
+		{"no member may be asked", func(c *fakecloud.Cloud) {
+			for _, x := range c.Clusters {
+				x.Refuse = []string{"exec"}
+			}
+		}, []string{
+			"postgresql: who leads is not known: no member's Patroni answers",
+			"postgresql: Patroni of psql-replica-bkx0 of frankfurt does not answer: pod default/psql-replica-bkx0: refused",
+			"postgresql: Patroni of psql-master-0 of london does not answer: pod default/psql-master-0: refused",
+		}, nil},
 		{"two leaders", func(c *fakecloud.Cloud) { c.Elsewhere = []string{"psql-replica-bkx0"} }, []string{
 			"postgresql: psql-master-0 of london and psql-replica-bkx0 of frankfurt take writes at the same time",
 		}, nil},
@@ -93,6 +102,15 @@ func TestPostgreSQL(t *testing.T) {
 			// Commits wait for all of the 3: that one has the last.
 			if len(p.Risks) > 0 {
 				t.Errorf("%+v", p.Risks)
+			}
+		}},
+		{"a replica that lacks much at once", func(c *fakecloud.Cloud) {
+			c.Unmeasured = map[string]int64{"psql-replica-bkx0": 3 << 20}
+		}, nil, func(t *testing.T, p *PostgreSQL) {
+			for _, r := range p.Replicas {
+				if r.Pod == "psql-replica-bkx0" && (r.LagBytes == nil || *r.LagBytes != 3<<20 || r.LagSeconds == nil || *r.LagSeconds != 4.5) {
+					t.Errorf("%+v", r)
+				}
 			}
 		}},
 		{"durability none", func(c *fakecloud.Cloud) { c.Durability = "none" }, nil, func(t *testing.T, p *PostgreSQL) {

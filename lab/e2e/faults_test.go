@@ -32,9 +32,9 @@ func TestLongPostgresFaults(t *testing.T) {
 	l := open(t)
 	l.steps(t, []part{
 		{name: "up", run: func(l *lab) { l.up() }},
+		{name: "2 GB at once", run: bulkInserted},
 		{name: "many random faults", run: func(l *lab) { randomFaults(l, seed(l), longFaults) }},
 		{name: "many random faults far from each other", run: farFaults},
-		{name: "2 GB at once", run: bulkInserted},
 	})
 	l.leave()
 }
