@@ -83,6 +83,11 @@ func serve(ctx context.Context, number uint16, delay time.Duration, group *errgr
 		}
 		return 0
 	}, func(err error) int {
+		// When rules change the kernel lets all packets go that wait, or drops them. Whoever
+		// lets them go once more hears that they aren't there.
+		if errors.Is(err, syscall.ENOENT) {
+			return 0
+		}
 		failed <- err
 		return 1
 	})

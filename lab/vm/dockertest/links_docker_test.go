@@ -105,6 +105,17 @@ func (l *Lab) links(t *testing.T, a, d, e vm.Machine) {
 			t.Error(err)
 		}
 		l.stream(a, d, dPublic)
+		// Rules that change empty the kernel's queues: the distance is there still.
+		_, err = l.Exec(a, "setsid ping -q -i 0.002 "+dPublic+" >/dev/null 2>&1 & echo $! >/tmp/ping")
+		l.must(err)
+		for range 10 {
+			l.must(l.ChangeWay(ctx, translated.ID, direct.ID, cut))
+			l.must(l.ChangeWay(ctx, translated.ID, direct.ID, mend))
+			l.must(l.ApplyPolicy(ctx, direct.ID, ofD))
+		}
+		_, err = l.Exec(a, "kill $(cat /tmp/ping)")
+		l.must(err)
+		l.wantRoundTrip(a, dPublic, 70*time.Millisecond)
 		// A cut and a policy leave the distance as it is, and so does the router's restart.
 		l.must(l.ChangeWay(ctx, translated.ID, direct.ID, cut))
 		passes(t, false, true)
