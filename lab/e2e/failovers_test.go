@@ -66,7 +66,7 @@ func elsewhere(l *lab) string {
 	return "london"
 }
 
-// leaderKilled kills the leader's PostgreSQL with all of its processes. It may lead again.
+// leaderKilled kills the leader's PostgreSQL, as the kernel does where memory is short.
 func leaderKilled(l *lab, what string) time.Duration {
 	cluster, name := l.leader()
 	w := l.startWriter(l.written())
