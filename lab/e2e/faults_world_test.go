@@ -24,8 +24,26 @@ import (
 // cloudWorld makes faults in the lab.
 type cloudWorld struct{ l *lab }
 
-// Begin implements faults.World.
+// memberLimit bounds the time until a member runs after the fault before.
+const memberLimit = time.Minute
+
+// Begin implements faults.World. After a fault a pod may have no container yet, or one of which
+// kubelet doesn't know yet that it has ended.
 func (w *cloudWorld) Begin(ctx context.Context, f faults.Fault) (what string, end func(context.Context) error, err error) {
+	for deadline := time.Now().Add(memberLimit); ; w.l.rest(time.Second) {
+		what, end, err = w.begin(ctx, f)
+		if err == nil || time.Now().After(deadline) {
+			return what, end, err
+		}
+		switch f.Kind {
+		case faults.KillPod, faults.PausePod, faults.RestartPod:
+		default:
+			return what, end, err
+		}
+	}
+}
+
+func (w *cloudWorld) begin(ctx context.Context, f faults.Fault) (what string, end func(context.Context) error, err error) {
 	l := w.l
 	member := w.member(f)
 	cloud := f.Cloud
