@@ -63,8 +63,9 @@ func (b *builder) etcdSettings() map[string]any {
 		"listen-peer-urls": fmt.Sprintf("https://0.0.0.0:%d", etcdPeerPort), "initial-advertise-peer-urls": fmt.Sprintf("https://NAME:%d", etcdPeerPort),
 		"listen-client-urls": fmt.Sprintf("https://0.0.0.0:%d", etcdPort), "advertise-client-urls": fmt.Sprintf("https://NAME:%d", etcdPort),
 		"listen-metrics-urls": fmt.Sprintf("http://0.0.0.0:%d", etcdHealthPort),
-		// More than the longest way between clouds and back, and ten of those, as etcd's
-		// guide to tuning has it. Short, because with etcd's leader all leases start again.
+		// Milliseconds. The longest round trip between clouds is 140 ms: etcd's tuning guide
+		// wants about that for the heartbeat, and ten times as much for the election
+		// (https://etcd.io/docs/v3.5/tuning/). No longer: a new leader restarts all leases.
 		"heartbeat-interval": 200, "election-timeout": 1500,
 		"auto-compaction-mode": "periodic", "auto-compaction-retention": "1h", "quota-backend-bytes": 256 << 20,
 		"client-transport-security": security, "peer-transport-security": security,

@@ -83,8 +83,8 @@ func serve(ctx context.Context, number uint16, delay time.Duration, group *errgr
 		}
 		return 0
 	}, func(err error) int {
-		// When rules change the kernel lets all packets go that wait, or drops them. Whoever
-		// lets them go once more hears that they aren't there.
+		// A change of rules empties the kernel's queue. Releasing a packet that was in it
+		// then fails, and the queue still works.
 		if errors.Is(err, syscall.ENOENT) {
 			return 0
 		}

@@ -100,29 +100,13 @@ func (l *lab) lagIsTrue() (greatest int) {
 func (l *lab) positions() map[string]int {
 	l.Helper()
 	found := map[string]int{}
-	for at := range l.databasePods() {
-		out, err := l.psql(at[0], at[1], "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0'::pg_lsn")
-		if err != nil {
+	for pod, text := range l.ofMembers(func(cluster, pod string) (string, error) {
+		return l.psql(cluster, pod, "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0'::pg_lsn")
+	}) {
+		var err error
+		if found[pod], err = strconv.Atoi(text); err != nil {
 			l.Fatal(err)
 		}
-		if found[at[1]], err = strconv.Atoi(out); err != nil {
-			l.Fatal(err)
-		}
-	}
-	return found
-}
-
-// copies tell a copy of the database from another one, by pod: pg_rewind leaves this file
-// alone, as PostgreSQL does.
-func (l *lab) copies() map[string]string {
-	l.Helper()
-	found := map[string]string{}
-	for at := range l.databasePods() {
-		out, err := l.kube("", at[0], "exec", at[1], "-c", "postgres", "--", "ls", "-il", "--full-time", "/var/lib/psql/data/PG_VERSION")
-		if err != nil {
-			l.Fatal(err)
-		}
-		found[at[1]] = out
 	}
 	return found
 }

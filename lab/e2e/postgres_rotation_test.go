@@ -91,24 +91,6 @@ echo "$?" >/dev/shm/session`
 	}
 }
 
-// databasePods are the addresses of the database's servers, by cluster and pod.
-func (l *lab) databasePods() map[[2]string]string {
-	l.Helper()
-	found := map[[2]string]string{}
-	for _, cluster := range []string{"london", "frankfurt"} {
-		out, err := l.kube("", cluster, "get", "pods", "-l", "app in (psql-master, psql-replica)", "-o", `jsonpath={range .items[*]}{.metadata.name}={.status.podIP}{"\n"}{end}`)
-		if err != nil {
-			l.Fatal(err)
-		}
-		for line := range strings.Lines(out) {
-			if pod, address, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
-				found[[2]string{cluster, pod}] = address
-			}
-		}
-	}
-	return found
-}
-
 // showCertificate prints a hash of the certificate that a PostgreSQL server shows, which has
 // to be of the stack's authority. It asks for TLS as clients do
 // (https://www.postgresql.org/docs/17/protocol-message-formats.html, SSLRequest).
@@ -137,13 +119,7 @@ func (l *lab) serving() map[string]string {
 // started are the times at which servers were, by pod.
 func (l *lab) started() map[string]string {
 	l.Helper()
-	times := map[string]string{}
-	for pod := range l.databasePods() {
-		out, err := l.psql(pod[0], pod[1], "SELECT pg_postmaster_start_time()")
-		if err != nil {
-			l.Fatal(err)
-		}
-		times[pod[1]] = out
-	}
-	return times
+	return l.ofMembers(func(cluster, pod string) (string, error) {
+		return l.psql(cluster, pod, "SELECT pg_postmaster_start_time()")
+	})
 }

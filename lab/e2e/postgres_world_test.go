@@ -256,3 +256,44 @@ func (l *lab) postgres(settings map[string]any) string {
 		all["hybrid:postgres"] = merged
 	})
 }
+
+// databasePods are the addresses of the database's servers, by cluster and pod.
+func (l *lab) databasePods() map[[2]string]string {
+	l.Helper()
+	found := map[[2]string]string{}
+	for _, cluster := range []string{"london", "frankfurt"} {
+		out, err := l.kube("", cluster, "get", "pods", "-l", "app in (psql-master, psql-replica)", "-o", `jsonpath={range .items[*]}{.metadata.name}={.status.podIP}{"\n"}{end}`)
+		if err != nil {
+			l.Fatal(err)
+		}
+		for line := range strings.Lines(out) {
+			if pod, address, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+				found[[2]string{cluster, pod}] = address
+			}
+		}
+	}
+	return found
+}
+
+// ofMembers asks each of the database's servers, and returns the answers by pod.
+func (l *lab) ofMembers(ask func(cluster, pod string) (string, error)) map[string]string {
+	l.Helper()
+	answers := map[string]string{}
+	for at := range l.databasePods() {
+		out, err := ask(at[0], at[1])
+		if err != nil {
+			l.Fatal(err)
+		}
+		answers[at[1]] = out
+	}
+	return answers
+}
+
+// copies identify the copy of the database that each member has: a new one has a new
+// PG_VERSION, and neither PostgreSQL nor pg_rewind writes that file again.
+func (l *lab) copies() map[string]string {
+	l.Helper()
+	return l.ofMembers(func(cluster, pod string) (string, error) {
+		return l.kube("", cluster, "exec", pod, "-c", "postgres", "--", "ls", "-il", "--full-time", "/var/lib/psql/data/PG_VERSION")
+	})
+}

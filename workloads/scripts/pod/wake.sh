@@ -1,5 +1,5 @@
-# Has Patroni look at once when PostgreSQL has died. By itself it does so every loop_wait
-# seconds, and meanwhile nobody can write.
+# Makes Patroni check PostgreSQL as soon as it dies. By itself Patroni checks every loop_wait
+# seconds, and until it does, all writes fail.
 #
 # wake.sh PID: as long as Patroni's process runs.
 set -u
@@ -19,7 +19,7 @@ main() {
 	done
 }
 
-# wake changes nothing of Patroni's settings: after a change it looks.
+# wake sends a change of settings that changes nothing: after each one Patroni checks.
 wake() {
 	python3 -ISc '
 import os
