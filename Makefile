@@ -141,7 +141,7 @@ e2e: prepare gotestsum ## the tests in the lab alone
 .PHONY: e2e-long
 e2e-long: command gotestsum ## the tests in the lab with all that takes longer: long outages, lost clusters
 	@$(lab) prepare --next
-	cd lab && HYBRID_E2E_LONG=1 "$$HYBRID_LAB_BIN"/gotestsum --format standard-verbose -- -count=1 -timeout 300m ./e2e
+	cd lab && HYBRID_E2E_LONG=1 "$$HYBRID_LAB_BIN"/gotestsum --format standard-verbose -- -count=1 -timeout 480m ./e2e
 
 .PHONY: gotestsum
 gotestsum: go

@@ -29,9 +29,9 @@ const wellIn = 90 * time.Second
 // TestLongPostgresFaults lets random faults happen to the database while clients in all
 // clouds write and read. HYBRID_FAULT_SEED repeats a run.
 func TestLongPostgresFaults(t *testing.T) {
-	l := open(t)
+	l := adopt(t)
 	l.steps(t, []part{
-		{name: "up", run: func(l *lab) { l.up() }},
+		{name: "up", run: postgresUp},
 		{name: "2 GB at once", run: bulkInserted},
 		{name: "many random faults", run: func(l *lab) { randomFaults(l, seed(l), longFaults) }},
 		{name: "many random faults far from each other", run: farFaults},

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -222,7 +221,8 @@ func number(l *lab, text string) float64 {
 	return n
 }
 
-func median[T cmp.Ordered](x []T) T {
+// median of an even number is halfway between the two in the middle.
+func median[T ~int64 | ~float64](x []T) T {
 	slices.Sort(x)
-	return x[len(x)/2]
+	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2
 }

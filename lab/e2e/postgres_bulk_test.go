@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"maps"
-	"strconv"
 	"time"
 )
 
@@ -99,14 +98,5 @@ func (l *lab) lagIsTrue() (greatest int) {
 // of the others what has been replayed.
 func (l *lab) positions() map[string]int {
 	l.Helper()
-	found := map[string]int{}
-	for pod, text := range l.ofMembers(func(cluster, pod string) (string, error) {
-		return l.psql(cluster, pod, "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0'::pg_lsn")
-	}) {
-		var err error
-		if found[pod], err = strconv.Atoi(text); err != nil {
-			l.Fatal(err)
-		}
-	}
-	return found
+	return l.numbers("SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0'::pg_lsn")
 }

@@ -289,6 +289,19 @@ func (l *lab) ofMembers(ask func(cluster, pod string) (string, error)) map[strin
 	return answers
 }
 
+// numbers are what each of the database's servers answers to a query, by pod.
+func (l *lab) numbers(sql string) map[string]int {
+	l.Helper()
+	found := map[string]int{}
+	for pod, text := range l.ofMembers(func(cluster, pod string) (string, error) { return l.psql(cluster, pod, sql) }) {
+		var err error
+		if found[pod], err = strconv.Atoi(text); err != nil {
+			l.Fatalf("%s: want a number, found %q", pod, text)
+		}
+	}
+	return found
+}
+
 // copies identify the copy of the database that each member has: a new one has a new
 // PG_VERSION, and neither PostgreSQL nor pg_rewind writes that file again.
 func (l *lab) copies() map[string]string {
