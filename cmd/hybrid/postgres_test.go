@@ -66,6 +66,8 @@ func TestPostgresChanges(t *testing.T) {
 		{"a cluster without members", nil, "switchover --to america", "", "america has no member of PostgreSQL: there are some in frankfurt, london"},
 		{"it leads already", nil, "switchover --to london", "", "psql-master-0 of london leads already"},
 		{"switchover", nil, "switchover --to frankfurt", "switchover psql --leader psql-master-0 --candidate psql-replica-bkx0 --force", "psql-replica-bkx0 of frankfurt leads, at 0/5000148 of timeline 1, after"},
+		{"a candidate that takes its time", func(c *fakecloud.Cloud) { c.Promotes = 2 }, "switchover --to frankfurt",
+			"switchover psql --leader psql-master-0 --candidate psql-replica-bkx0 --force", "psql-replica-bkx0 of frankfurt leads, at 0/5000148 of timeline 1, after 1."},
 		{"switchover passes by a replica that is not well", behind("psql-replica-bkx0"), "switchover --to frankfurt",
 			"switchover psql --leader psql-master-0 --candidate psql-replica-clx1 --force", "psql-replica-clx1 of frankfurt leads"},
 		{"switchover prefers psql-master", func(c *fakecloud.Cloud) { c.Leader = "psql-replica-bkx0" }, "switchover --to london",
@@ -95,6 +97,9 @@ func TestPostgresChanges(t *testing.T) {
 			code, out, errs := run(t, append([]string{"postgres"}, strings.Fields(x.args)...)...)
 			if ran := strings.Join(c.Ran, "; "); ran != x.ran {
 				t.Errorf("patronictl was given %q, want %q", ran, x.ran)
+			}
+			if len(c.Disturbed) > 0 {
+				t.Errorf("the candidate is awaited by asking %q, too", c.Disturbed)
 			}
 			good := x.ran != "" && c.Refuses == "" || strings.Contains(x.want, "already")
 			if (code == 0) != good || !strings.Contains(out+errs, x.want) {

@@ -16,6 +16,9 @@ type object = map[string]any
 // run is what a program in a pod prints; nil if there is none.
 func (c *Cloud) run(x *Cluster, p *corev1.Pod, container string, argv []string) []byte {
 	var what any
+	if c.chosen != "" && c.chosen != p.Name {
+		c.Disturbed = append(c.Disturbed, p.Name)
+	}
 	switch {
 	case container == "weave" && p.Labels["name"] == "weave-net":
 		what = c.report(p.Spec.NodeName)

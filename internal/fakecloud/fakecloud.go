@@ -57,6 +57,12 @@ type Cloud struct {
 	Lacking map[string]int64
 	// Refuses is what patronictl says instead of doing anything.
 	Refuses string
+	// Promotes is how often a candidate still says that it follows, after patronictl.
+	Promotes int
+	// Disturbed are the pods that were asked for anything after patronictl, but for the
+	// candidate.
+	Disturbed []string
+	chosen    string // the candidate
 	// Ran are the commands that patronictl was given, and pods' scripts.
 	Ran []string
 	// Backup is what the leader's script has written down, and Schedule by what it goes.

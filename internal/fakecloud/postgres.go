@@ -41,6 +41,10 @@ func (c *Cloud) electable() (names []string) {
 func (c *Cloud) server(x *Cluster, p *corev1.Pod) object {
 	here := position - c.Behind[p.Name]
 	leads := p.Name == c.Leader || slices.Contains(c.Elsewhere, p.Name)
+	if c.chosen == p.Name && c.Promotes > 0 {
+		c.Promotes--
+		leads = false
+	}
 	answer := object{
 		"version": "17.7", "replica": !leads, "position": fmt.Sprintf("0/%X", here), "bytes": here, "timeline": 1,
 		"age": 4.5, "waiting": 0, "streams": []object{}, "lost": c.Losses[p.Name],
@@ -100,14 +104,14 @@ func (c *Cloud) patroni(from *corev1.Pod) object {
 	return object{"cluster": object{"members": members, "pause": c.Paused}, "config": object{"synchronous_mode": mode, "synchronous_node_count": 4}, "asked": asked}
 }
 
-// patronictl does what it is told: a candidate leads at once.
+// patronictl does what it is told: a candidate leads at once, or once Promotes says so.
 func (c *Cloud) patronictl(args []string) []byte {
 	c.Ran = append(c.Ran, strings.Join(args, " "))
 	if c.Refuses != "" {
 		return []byte(c.Refuses + "\n")
 	}
 	if i := slices.Index(args, "--candidate"); i >= 0 {
-		c.Leader = args[i+1]
+		c.Leader, c.chosen = args[i+1], args[i+1]
 		return []byte("Successfully switched over\n")
 	}
 	return []byte("Success\n")

@@ -190,6 +190,18 @@ func (o *Observer) ask(ctx context.Context, p Pod, into any, argv []string) erro
 	return nil
 }
 
+// Leads asks a member alone, whatever else there is to see, whether it leads, and where in
+// the write-ahead log it is: nil if it doesn't.
+func (o *Observer) Leads(ctx context.Context, cluster, namespace, pod string) (*Server, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	var s server
+	if err := o.ask(ctx, Pod{Namespace: namespace, Name: pod, cluster: cluster}, &s, askServer); err != nil || s.Replica {
+		return nil, err
+	}
+	return &Server{Cluster: cluster, Namespace: namespace, Pod: pod, Version: s.Version, Timeline: s.Timeline, Position: s.Position}, nil
+}
+
 // Patronictl runs patronictl in a member's pod and returns what it prints.
 func (o *Observer) Patronictl(ctx context.Context, cluster, namespace, pod string, args ...string) (string, error) {
 	out, err := o.clusters[cluster].exec(ctx, Pod{Namespace: namespace, Name: pod}, topology.Container, append([]string{"patronictl"}, args...)...)
