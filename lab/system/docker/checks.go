@@ -34,6 +34,12 @@ const inotifyInstances = 8192
 
 const inotifyFile = "/proc/sys/fs/inotify/max_user_instances"
 
+// bufferBytes is what a socket may hold on machines in life: clouds/cloud-config.yaml sets
+// it. The kernel has one setting for a host and all its containers.
+const bufferBytes = 4 << 20
+
+const bufferFile = "/proc/sys/net/core/rmem_default"
+
 // checkHost reports everything that is wrong with the host, on whose disk so many bytes
 // are to be written.
 func checkHost(disk uint64) error {
@@ -150,17 +156,35 @@ func checkEngine(host, api string, info system.Info) error {
 
 // raiseInotify raises the limit until the next boot, and says so.
 func raiseInotify(want int, progress func(string)) error {
-	text, err := os.ReadFile(inotifyFile)
-	if err != nil {
-		return err
-	}
-	now, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || now >= want {
-		return err
-	}
-	if err := os.WriteFile(inotifyFile, []byte(strconv.Itoa(want)), 0); err != nil {
+	now, err := raise(inotifyFile, want, progress)
+	if err != nil && now > 0 {
 		return fmt.Errorf("fs.inotify.max_user_instances is %d, the machines need %d: `sudo sysctl -w fs.inotify.max_user_instances=%d`", now, want, want)
 	}
-	progress(fmt.Sprintf("raised this host's fs.inotify.max_user_instances from %d to %d until the next boot", now, want))
-	return nil
+	return err
+}
+
+// raiseBuffer raises it until the next boot, and says so. The machines work with less, too.
+func raiseBuffer(file string, want int, progress func(string)) {
+	if now, err := raise(file, want, progress); err != nil && now > 0 {
+		progress(fmt.Sprintf("net.core.rmem_default is %d: the mesh between the clouds is faster after `sudo sysctl -w net.core.rmem_default=%d` and a new `make up`", now, want))
+	}
+}
+
+// raise raises a setting of this host's kernel to what is wanted, if it is less. It returns
+// what it was; 0 if that can't be read.
+func raise(file string, want int, progress func(string)) (now int, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	now, err = strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || now >= want {
+		return now, err
+	}
+	if err := os.WriteFile(file, []byte(strconv.Itoa(want)), 0); err != nil {
+		return now, err
+	}
+	name := strings.ReplaceAll(strings.TrimPrefix(file, "/proc/sys/"), "/", ".")
+	progress(fmt.Sprintf("raised this host's %s from %d to %d until the next boot", name, now, want))
+	return now, nil
 }

@@ -75,6 +75,31 @@ func TestCheckEngine(t *testing.T) {
 	}
 }
 
+// What is more already, and what can't be read or changed, stays as it is.
+func TestRaiseBuffer(t *testing.T) {
+	for name, test := range map[string]struct {
+		has, want, said string
+	}{
+		"less":       {"212992\n", "4194304", "rmem_default from 212992 to 4194304 until the next boot"},
+		"more":       {"8388608\n", "8388608\n", ""},
+		"not a host": {"", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "rmem_default")
+			if test.has != "" {
+				if err := os.WriteFile(file, []byte(test.has), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var said string
+			raiseBuffer(file, bufferBytes, func(line string) { said += line })
+			if got, _ := os.ReadFile(file); string(got) != test.want || !strings.HasSuffix(said, test.said) || (said == "") != (test.said == "") {
+				t.Errorf("got %q and %q, want %q and %q", got, said, test.want, test.said)
+			}
+		})
+	}
+}
+
 // Docker 28 no longer loads the module that machines need.
 func TestLoadBridgeFilter(t *testing.T) {
 	for name, test := range map[string]struct {

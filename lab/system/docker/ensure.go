@@ -15,8 +15,8 @@ import (
 
 // Ensure checks the host and makes Docker answer: an engine that runs is used as
 // it is; on Debian and Ubuntu, root gets one installed and started. It raises the
-// host's inotify limit and loads the module br_netfilter, all that the lab changes of
-// the host. What is wrong is reported together, as is less free disk than the bytes that
+// host's inotify limit and its sockets' buffers, and loads the module br_netfilter, all
+// that the lab changes of the host. What is wrong is reported together, as is less free disk than the bytes that
 // are to be written. progress receives one line at a time.
 func Ensure(ctx context.Context, disk uint64, progress func(line string)) error {
 	if err := findSystemPrograms(); err != nil {
@@ -28,6 +28,7 @@ func Ensure(ctx context.Context, disk uint64, progress func(line string)) error 
 	if err := ensureEngine(ctx, progress); err != nil {
 		return err
 	}
+	raiseBuffer(bufferFile, bufferBytes, progress)
 	return errors.Join(
 		askEngine(ctx),
 		loadBridgeFilter(ctx, bridgeFile, progress),
