@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -80,6 +81,30 @@ func own(name string) bool {
 	return ok || slices.Contains(patronis, name)
 }
 
+// least are values below which Patroni silently takes a default of its own, 128 MB and so
+// on: CMDLINE_OPTIONS in its patroni/postgresql/config.py. Sizes are in MB.
+var least = map[string]float64{
+	"max_connections": 25, "max_locks_per_transaction": 32, "max_wal_senders": 3, "max_worker_processes": 2, "wal_keep_size": 16,
+}
+
+// size is a value of PostgreSQL's, perhaps with a unit of memory.
+var size = regexp.MustCompile(`^\s*([^\sA-Za-z]+)\s*(B|kB|MB|GB|TB|)\s*$`)
+
+// megabytes are what each unit is; none is that of wal_keep_size, or of a number.
+var megabytes = map[string]float64{"B": 1.0 / (1 << 20), "kB": 1.0 / (1 << 10), "": 1, "MB": 1, "GB": 1 << 10, "TB": 1 << 20}
+
+// tooLittle is the least value of a parameter that is less. What is no number is left to
+// PostgreSQL to refuse.
+func tooLittle(name, value string) (want float64, is bool) {
+	want, is = least[strings.ToLower(name)]
+	found := size.FindStringSubmatch(value)
+	if !is || found == nil {
+		return want, false
+	}
+	n, err := strconv.ParseFloat(found[1], 64)
+	return want, err == nil && n*megabytes[found[2]] < want
+}
+
 // text are the parameters in PostgreSQL's own format.
 func (p Parameters) text() string {
 	var text strings.Builder
@@ -96,6 +121,12 @@ func (p Parameters) problems() []string {
 			out = append(out, fmt.Sprintf("parameters: %q is no name of a parameter of PostgreSQL", name))
 		} else if own(name) {
 			out = append(out, fmt.Sprintf("parameters: %s is set by the program: leave it out", name))
+		} else if want, is := tooLittle(name, p[name]); is {
+			unit := ""
+			if strings.HasSuffix(strings.ToLower(name), "_size") {
+				unit = "MB"
+			}
+			out = append(out, fmt.Sprintf("parameters: %s is %s: expected at least %g%s, for Patroni takes a default of its own in place of less", name, p[name], want, unit))
 		}
 		if strings.ContainsAny(p[name], "\n\r\\") {
 			out = append(out, fmt.Sprintf("parameters: %s has a backslash or line break: expected one line without", name))

@@ -156,13 +156,26 @@ eb81b2f811ca747b, started, psql-etcd-london, https://psql-etcd-london:2380, http
 	}
 }
 
-// Parameters are tried with segments of the database's size: some are refused with others.
+// Parameters are tried with segments of the database's size, or those that it is to have:
+// some are refused with others.
 func TestTriedWithTheSameSegments(t *testing.T) {
-	const segments = "--wal-segsize=1 "
-	for _, name := range []string{"first.sh", "try.sh"} {
-		text, err := scripts.ReadFile("scripts/pod/" + name)
-		if err != nil || strings.Count(string(text), segments) != 1 {
-			t.Errorf("%s: want initdb with %sonce: %v", name, segments, err)
+	first, err := scripts.ReadFile("scripts/pod/first.sh")
+	if err != nil || !strings.Contains(string(first), " --wal-segsize=1 ") {
+		t.Errorf("first.sh: want initdb with segments of 1 MB: %v", err)
+	}
+	for said, want := range map[string]string{
+		"Bytes per WAL segment:                4194304": " --wal-segsize=4 ",
+		"Bytes per WAL segment:                1048576": " --wal-segsize=1 ",
+		"": " --wal-segsize=1 ",
+	} {
+		m := scripttest.New(t)
+		m.Program("pg_controldata", "echo '"+said+"'")
+		m.Program("initdb", `mkdir "$2"`)
+		m.Program("pg_ctl", "")
+		out, err := inPod(t, m, "try.sh")
+		calls, _ := os.ReadFile(m.Dir + "/calls")
+		if err != nil || !strings.Contains(string(calls), want) || !strings.Contains(string(calls), "pg_controldata -D "+m.Dir+"/var/lib/psql/data\n") {
+			t.Errorf("%q: %v: %s\ncalled\n%s\nwant %s", said, err, out, calls, want)
 		}
 	}
 }

@@ -40,3 +40,31 @@ func TestParameters(t *testing.T) {
 		}
 	}
 }
+
+// Patroni silently passes on others in place of values that are too little for it.
+func TestTooLittle(t *testing.T) {
+	for value, want := range map[string]string{
+		"wal_keep_size=0":              "parameters: wal_keep_size is 0: expected at least 16MB, for Patroni takes a default of its own in place of less",
+		"wal_keep_size=15":             "expected at least 16MB",
+		"WAL_keep_size=2MB":            "parameters: WAL_keep_size is 2MB: expected at least 16MB",
+		"wal_keep_size=16383 kB":       "expected at least 16MB",
+		"wal_keep_size=-1":             "expected at least 16MB",
+		"wal_keep_size=16384kB":        "",
+		"wal_keep_size=16":             "",
+		"wal_keep_size=1GB":            "",
+		"max_connections=24":           "parameters: max_connections is 24: expected at least 25, for",
+		"max_connections=25":           "",
+		"max_connections=many":         "", // PostgreSQL's own error is better
+		"max_locks_per_transaction=10": "expected at least 32",
+		"max_worker_processes=1":       "expected at least 2",
+		"max_parallel_workers=0":       "",
+		"max_prepared_transactions=0":  "",
+		"autovacuum_max_workers=1":     "",
+	} {
+		name, text, _ := strings.Cut(value, "=")
+		got := strings.Join(Parameters{name: text}.problems(), "; ")
+		if (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: found %q, want %q", value, got, want)
+		}
+	}
+}
