@@ -22,11 +22,13 @@ main() {
 	priority=1
 	[ "$cluster" != "$(cat $config/master)" ] || priority=2
 	# A ConfigMap's files are no programs.
-	printf '#!/bin/sh\nexec sh /etc/psql/scripts/rewind.sh "$@"\n' >/run/psql/pg_rewind
-	chmod +x /run/psql/pg_rewind
+	for name in ctl rewind; do
+		printf '#!/bin/sh\nexec sh /etc/psql/scripts/%s.sh "$@"\n' $name >/run/psql/pg_$name
+		chmod +x /run/psql/pg_$name
+	done
 	cat >"$folder/40-pod.yml" <<-END
 		tags: {cloud: $cluster, failover_priority: $priority}
-		postgresql: {bin_name: {pg_rewind: /run/psql/pg_rewind}}
+		postgresql: {bin_name: {pg_ctl: /run/psql/pg_ctl, pg_rewind: /run/psql/pg_rewind}}
 	END
 
 	patroni "$folder" &
