@@ -245,6 +245,8 @@ func (s *system) makePostgres(ctx *pulumi.Context) (err error) {
 		PodCIDR:          s.settings.PodCIDR,
 		Backup:           store,
 		PostgresPassword: s.settings.PostgresPassword,
+		CertificateHours: s.settings.Federation.CertificateHours,
+		RenewHours:       s.settings.Federation.RenewHours,
 	})
 	return err
 }

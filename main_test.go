@@ -272,3 +272,26 @@ func TestOutputs(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// The settings of certificates are those of the federation, and count for all.
+func TestAllCertificatesFollowTheSettings(t *testing.T) {
+	config := stackConfig(t, "Pulumi.dev.yaml")
+	config["hybrid:federation"] = `{"certificateHours": 100, "renewHours": 10}`
+	made, err := preview(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for name, r := range made {
+		if !strings.HasSuffix(r.TypeToken, "LocallySignedCert") {
+			continue
+		}
+		found++
+		if valid, renewed := r.Inputs["validityPeriodHours"], r.Inputs["earlyRenewalHours"]; !valid.IsNumber() || valid.NumberValue() != 100 || renewed.NumberValue() != 10 {
+			t.Errorf("%s is valid for %v hours, and renewed %v before, want 100 and 10", name, valid, renewed)
+		}
+	}
+	if found < 12 {
+		t.Errorf("found %d certificates: this shows too little", found)
+	}
+}
