@@ -84,7 +84,7 @@ func own(name string) bool {
 // least are values below which Patroni silently takes a default of its own, 128 MB and so
 // on: CMDLINE_OPTIONS in its patroni/postgresql/config.py. Sizes are in MB.
 var least = map[string]float64{
-	"max_connections": 25, "max_locks_per_transaction": 32, "max_wal_senders": 3, "max_worker_processes": 2, "wal_keep_size": 16,
+	"max_connections": 25, "max_locks_per_transaction": 32, "max_worker_processes": 2, "wal_keep_size": 16,
 }
 
 // size is a value of PostgreSQL's, perhaps with a unit of memory.
