@@ -81,28 +81,38 @@ func own(name string) bool {
 	return ok || slices.Contains(patronis, name)
 }
 
-// least are values below which Patroni silently takes a default of its own, 128 MB and so
-// on: CMDLINE_OPTIONS in its patroni/postgresql/config.py. Sizes are in MB.
-var least = map[string]float64{
-	"max_connections": 25, "max_locks_per_transaction": 32, "max_worker_processes": 2, "wal_keep_size": 16,
+// least are values in place of less than which Patroni silently takes defaults of its own:
+// CMDLINE_OPTIONS in its patroni/postgresql/config.py. For max_wal_senders replicas ask for
+// more: Settings.Problems.
+var least = map[string]string{
+	"max_connections": "25", "max_locks_per_transaction": "32", "max_worker_processes": "2", "wal_keep_size": "16MB",
 }
 
-// size is a value of PostgreSQL's, perhaps with a unit of memory.
+// size is a number as PostgreSQL takes it, perhaps with a unit of memory.
 var size = regexp.MustCompile(`^\s*([^\sA-Za-z]+)\s*(B|kB|MB|GB|TB|)\s*$`)
 
-// megabytes are what each unit is; none is that of wal_keep_size, or of a number.
+// megabytes are what the units are. A size without one is in MB: wal_keep_size's unit.
 var megabytes = map[string]float64{"B": 1.0 / (1 << 20), "kB": 1.0 / (1 << 10), "": 1, "MB": 1, "GB": 1 << 10, "TB": 1 << 20}
 
-// tooLittle is the least value of a parameter that is less. What is no number is left to
-// PostgreSQL to refuse.
-func tooLittle(name, value string) (want float64, is bool) {
-	want, is = least[strings.ToLower(name)]
+// amount reads a number, or a size in MB.
+func amount(value string) (n float64, ok bool) {
 	found := size.FindStringSubmatch(value)
-	if !is || found == nil {
-		return want, false
+	if found == nil {
+		return 0, false
 	}
 	n, err := strconv.ParseFloat(found[1], 64)
-	return want, err == nil && n*megabytes[found[2]] < want
+	return n * megabytes[found[2]], err == nil
+}
+
+// tooLittle returns the least value of a parameter whose value is less, or nothing. What is
+// no number is left to PostgreSQL to refuse.
+func tooLittle(name, value string) string {
+	want := least[strings.ToLower(name)]
+	bound, is := amount(want)
+	if n, ok := amount(value); !is || !ok || n >= bound {
+		return ""
+	}
+	return want
 }
 
 // text are the parameters in PostgreSQL's own format.
@@ -121,12 +131,8 @@ func (p Parameters) problems() []string {
 			out = append(out, fmt.Sprintf("parameters: %q is no name of a parameter of PostgreSQL", name))
 		} else if own(name) {
 			out = append(out, fmt.Sprintf("parameters: %s is set by the program: leave it out", name))
-		} else if want, is := tooLittle(name, p[name]); is {
-			unit := ""
-			if strings.HasSuffix(strings.ToLower(name), "_size") {
-				unit = "MB"
-			}
-			out = append(out, fmt.Sprintf("parameters: %s is %s: expected at least %g%s, for Patroni takes a default of its own in place of less", name, p[name], want, unit))
+		} else if want := tooLittle(name, p[name]); want != "" {
+			out = append(out, fmt.Sprintf("parameters: %s is %s: expected at least %s, for Patroni takes a default of its own in place of less", name, p[name], want))
 		}
 		if strings.ContainsAny(p[name], "\n\r\\") {
 			out = append(out, fmt.Sprintf("parameters: %s has a backslash or line break: expected one line without", name))
