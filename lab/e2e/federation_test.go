@@ -221,10 +221,7 @@ func federationSurvives(l *lab) {
 		l.Fatal(err)
 	}
 	l.eventually(rebootRecovery, func() error {
-		if err := l.controlPlaneReady("america"); err != nil {
-			return err
-		}
-		return same()
+		return errors.Join(l.controlPlaneReady("america"), same(), l.meshed(want))
 	})
 	fmt.Printf("--- after a reboot: back after %s\n", time.Since(start).Round(100*time.Millisecond))
 	// Those that place and check are back as well.

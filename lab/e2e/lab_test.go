@@ -146,8 +146,17 @@ func (l *lab) steps(t *testing.T, all []part) {
 	}
 }
 
-// leave is the last part of a test that leaves the lab to the next one.
-func (l *lab) leave() { l.leaves = true }
+// leave is the last part of a test that leaves the lab to the next one, as whole as
+// `pulumi up` does.
+func (l *lab) leave() {
+	l.Helper()
+	if stands {
+		l.eventually(recovery, func() error {
+			return errors.Join(l.meshed(want), l.membersReady("london", "frankfurt", "america"))
+		})
+	}
+	l.leaves = true
+}
 
 // command runs the lab's own command, built by make.
 func (l *lab) command(args ...string) string {
