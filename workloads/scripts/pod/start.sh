@@ -35,6 +35,7 @@ main() {
 	pid=$!
 	trap 'kill -TERM $pid' TERM INT
 	renew &
+	apart &
 	sh /etc/psql/scripts/heal.sh $pid &
 	sh /etc/psql/scripts/wake.sh $pid &
 	python3 /etc/psql/scripts/backup.py &
@@ -56,9 +57,19 @@ renew() {
 
 files() { cat /etc/psql/*/* 2>/dev/null | cksum; }
 
+leads() { [ "$(psql -XAtq -U postgres -c 'SELECT pg_is_in_recovery()' 2>/dev/null)" = f ]; }
+
+# apart sees to it that one cloud doesn't have both leaders, PostgreSQL's and etcd's.
+apart() {
+	while kill -0 $pid 2>/dev/null; do
+		sleep 10
+		! leads || python3 -IS /etc/psql/scripts/apart.py
+	done
+}
+
 # password sets the superuser's, where this is the leader and it hasn't yet.
 password() {
-	[ "$(psql -XAtq -U postgres -c 'SELECT pg_is_in_recovery()' 2>/dev/null)" = f ] || { set=; return; }
+	leads || { set=; return; }
 	want=$(cksum </etc/psql/password/postgres)
 	[ "$set" = "$want" ] || psql -Xq -v ON_ERROR_STOP=1 -U postgres <<-'END' && set=$want
 		SET log_statement = 'none'; SET log_min_duration_statement = -1; SET log_min_error_statement = 'panic';
