@@ -168,9 +168,9 @@ func lead(ctx context.Context, o *observe.Observer, next *observe.Stream, args .
 		}
 		if time.Since(start) > leadsIn {
 			if err == nil {
-				err = errors.New("it follows another")
+				err = errors.New("it is a replica still")
 			}
-			return fmt.Errorf("%s of %s does not lead after %s: %w: hybrid postgres status", next.Pod, next.Cluster, leadsIn, err)
+			return fmt.Errorf("%s of %s does not lead after %s: %w; hybrid postgres status shows who does", next.Pod, next.Cluster, leadsIn, err)
 		}
 		select {
 		case <-time.After(askAgain):

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -97,6 +98,17 @@ func TestRaiseBuffer(t *testing.T) {
 				t.Errorf("got %q and %q, want %q and %q", got, said, test.want, test.said)
 			}
 		})
+	}
+}
+
+// The lab's machines have the buffers of those in life.
+func TestBufferIsThatOfMachines(t *testing.T) {
+	text, err := os.ReadFile("../../../clouds/cloud-config.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("net.core.rmem_default = %d\n", bufferBytes); !strings.Contains(string(text), want) {
+		t.Errorf("clouds/cloud-config.yaml has no line %q", want)
 	}
 }
 
