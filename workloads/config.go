@@ -116,7 +116,7 @@ func (b *builder) dynamic() map[string]any {
 		parameters["archive_timeout"] = "60s"
 	}
 	d := map[string]any{
-		"ttl": 20, "loop_wait": 5, "retry_timeout": 7,
+		"ttl": 20, "loop_wait": 6, "retry_timeout": 7,
 		// A leader whose PostgreSQL has died gives way at once.
 		"primary_start_timeout": 0,
 		// As long as all members see their leader it needs no etcd.

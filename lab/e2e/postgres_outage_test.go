@@ -42,6 +42,7 @@ func leaderLost(l *lab, what string, lose func(*lab, string) (end func())) time.
 	w := l.startWriter(l.written())
 	l.rest(5 * time.Second)
 	lost := time.Now()
+	w.since = lost
 	end := lose(l, old)
 	w.again(lost.Add(5*time.Second), pauseLimit+10*time.Second)
 	// The old leader may not take any meanwhile.
