@@ -1,10 +1,31 @@
 # PostgreSQL's pg_ctl, as Patroni calls it. Patroni looks once a second whether a promotion
-# is complete, and lets no client write before: when this ends it mostly is.
+# is complete, and lets no client write before: when this ends it mostly is. Then Patroni
+# decides which replicas commits wait for. Where none follows yet, all that were there before
+# count for two loop_waits more, those that are lost too: so this waits for the first.
 set -u
-pg_ctl "$@" || exit
-[ "$1" = promote ] || exit 0
-tries=20
-until LC_ALL=C pg_controldata -D "${ROOT:-}/var/lib/psql/data" | grep -q '^Database cluster state: *in production$' || [ $tries = 0 ]; do
-	sleep 0.1
-	tries=$((tries - 1))
-done
+
+main() {
+	pg_ctl "$@" || exit
+	if [ "$1" = promote ]; then
+		within 2 promoted
+		within 2 followed
+	fi
+}
+
+promoted() { LC_ALL=C pg_controldata -D "${ROOT:-}/var/lib/psql/data" | grep -q '^Database cluster state: *in production$'; }
+
+followed() {
+	[ "$(psql -XAtq -U postgres -c "SELECT current_setting('synchronous_standby_names') = '' OR EXISTS (SELECT FROM pg_stat_replication WHERE flush_lsn IS NOT NULL)" 2>/dev/null)" = t ]
+}
+
+# within SECONDS COMMAND: it needn't succeed.
+within() {
+	tries=$(($1 * 10))
+	shift
+	until "$@" || [ $tries = 0 ]; do
+		sleep 0.1
+		tries=$((tries - 1))
+	done
+}
+
+main "$@"
