@@ -12,9 +12,8 @@ import (
 const (
 	// streamLimit is from the end of an outage to all replicas following again.
 	streamLimit = time.Minute
-	// pauseLimit is how long writes may pause when the leader's cloud is lost: 30 s, and
-	// more if etcd's own leader is lost with it, since all leases start again with the next.
-	pauseLimit = 40 * time.Second
+	// pauseLimit is how long writes may pause when the leader's cloud is lost.
+	pauseLimit = 30 * time.Second
 	// bystanderLimit is the same when another cloud is lost, 12 s, and plannedLimit when
 	// the leader hands over, 4 to 5 s. Both are more where two cores carry all machines: a
 	// slow one has taken 12.3 s to hand over.
