@@ -28,7 +28,7 @@ main() {
 	done
 	cat >"$folder/40-pod.yml" <<-END
 		tags: {cloud: $cluster, failover_priority: $priority}
-		postgresql: {bin_name: {pg_ctl: /run/psql/pg_ctl, pg_rewind: /run/psql/pg_rewind}}
+		postgresql: {bin_name: {pg_ctl: /run/psql/pg_ctl, pg_rewind: /run/psql/pg_rewind}, pre_promote: python3 -IS /etc/psql/scripts/timeline.py}
 	END
 
 	patroni "$folder" &
@@ -38,6 +38,7 @@ main() {
 	apart &
 	sh /etc/psql/scripts/heal.sh $pid &
 	sh /etc/psql/scripts/wake.sh $pid &
+	python3 -IS /etc/psql/scripts/fence.py &
 	python3 /etc/psql/scripts/backup.py &
 	# A signal ends the wait, and not Patroni.
 	while kill -0 $pid 2>/dev/null; do wait $pid; done

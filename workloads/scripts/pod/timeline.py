@@ -1,0 +1,73 @@
+"""Reserves the number of the timeline that this member is about to begin as the leader.
+
+PostgreSQL takes the first number that it hasn't heard of. Where a leader is lost right after
+its promotion, before others have heard of that, the next one would take the same: nobody
+could see any more that the two differ, and who had followed the first would go on after
+the second, with other rows. So numbers are reserved in etcd.
+
+Without etcd's word this fails, and Patroni doesn't promote.
+"""
+
+import base64
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+from http.client import HTTPException, HTTPSConnection
+
+TLS = "/etc/psql/etcd/"
+WAL = "/var/lib/psql/data/pg_wal/"
+HOSTS = [host.rpartition(":")[0] for host in json.load(open("/etc/psql/config/stack.yml"))["etcd3"]["hosts"]]
+OWN = "psql-etcd-" + os.environ["NODE"].rpartition("-")[0]
+
+
+def reserve(number):
+    """Whether nobody has had it. A request whose answer is lost has it reserved for nobody."""
+    key = base64.b64encode(b"/psql/timelines/%d" % number).decode()
+    value = base64.b64encode(os.environ["PATRONI_NAME"].encode()).decode()
+    body = {
+        "compare": [{"key": key, "target": "CREATE", "create_revision": "0"}],
+        "success": [{"request_put": {"key": key, "value": value}}],
+    }
+    context = ssl.create_default_context(cafile=TLS + "ca.crt")
+    context.load_cert_chain(TLS + "tls.crt", TLS + "tls.key")
+    for host in sorted(HOSTS, key=lambda host: host != OWN):
+        try:
+            connection = HTTPSConnection(host, 2379, timeout=2, context=context)
+            connection.request("POST", "/v3/kv/txn", json.dumps(body))
+            response = connection.getresponse()
+            answer = json.load(response)
+            if response.status == 200:
+                return answer.get("succeeded", False)
+            print(f"{host}: {answer}", file=sys.stderr)
+        except (OSError, HTTPException) as error:
+            print(f"{host}: {error}", file=sys.stderr)
+    sys.exit("etcd reserves no timeline")
+
+
+def history(number):
+    return WAL + "%08X.history" % number
+
+
+def main():
+    known = [int(name[:8], 16) for name in os.listdir(WAL) if re.fullmatch("[0-9A-F]{8}.history", name)]
+    current = max(known, default=1)
+    number = current + 1
+    while not reserve(number):
+        # PostgreSQL passes over a number that has a history. This one's is true, too: it has
+        # left the current timeline, and here nothing of it is known.
+        position = subprocess.run(
+            ["psql", "-XAtq", "-U", "postgres", "-c", "SELECT pg_last_wal_replay_lsn()"],
+            check=True, capture_output=True, text=True,
+        ).stdout.strip()
+        before = open(history(current)).read() if current > 1 else ""
+        with open(history(number) + ".new", "w") as file:
+            file.write(before + f"{current}\t{position}\tanother member has begun it\n")
+        os.rename(history(number) + ".new", history(number))
+        print(f"timeline {number} is another member's")
+        number += 1
+
+
+main()

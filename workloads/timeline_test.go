@@ -1,0 +1,79 @@
+package workloads
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// promoting runs timeline.py in a member whose log is in a folder, with members of etcd that
+// know which numbers are taken. "down" are those that don't answer.
+const promoting = `
+import base64, builtins, http.client, io, json, os, ssl, subprocess, sys
+text, wal, taken, down = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4].split()
+os.environ.update(NODE="b-1", PATRONI_NAME="pod")
+real = open
+builtins.open = lambda path, mode="r": io.StringIO(json.dumps({"etcd3": {"hosts": ["psql-etcd-%s:2379" % n for n in "abc"]}})) if path.endswith("stack.yml") else real(path, mode)
+subprocess.run = lambda command, **options: subprocess.CompletedProcess(command, 0, "0/61000A0\n")
+
+class Context:
+    def load_cert_chain(self, *files): pass
+ssl.create_default_context = lambda cafile: Context()
+
+class Connection:
+    def __init__(self, host, port, timeout, context):
+        self.host, self.status = host[len("psql-etcd-"):], 200
+    def request(self, method, path, body):
+        print("asks", self.host)
+        if self.host in down:
+            raise TimeoutError()
+        body = json.loads(body)
+        compare, put = body["compare"][0], body["success"][0]["request_put"]
+        assert compare["target"] == "CREATE" and compare["create_revision"] == "0" and compare["key"] == put["key"]
+        number = int(base64.b64decode(put["key"]).rpartition(b"/")[2])
+        self.answer = {"header": {}} if number in taken else {"header": {}, "succeeded": True}
+    def getresponse(self):
+        self.read = io.StringIO(json.dumps(self.answer)).read
+        return self
+http.client.HTTPSConnection = Connection
+exec(text.replace('"/var/lib/psql/data/pg_wal/"', repr(wal)))
+`
+
+// No two members begin a timeline with the same number.
+func TestTimelinesAreReserved(t *testing.T) {
+	script, err := scripts.ReadFile("scripts/pod/timeline.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const before = "1\t0/3000000\tno recovery target specified\n"
+	for name, c := range map[string]struct {
+		knows       string // the history of timeline 2
+		taken, down string
+		says        string
+		third       string // the history of timeline 3
+		fails       bool
+	}{
+		"the first":            {"", "[]", "", "asks b", "", false},
+		"the next":             {before, "[2]", "", "asks b", "", false},
+		"taken":                {before, "[2, 3]", "", "asks b timeline 3 is another member's asks b", before + "2\t0/61000A0\tanother member has begun it\n", false},
+		"its own etcd is away": {before, "[2]", "b", "asks b psql-etcd-b: asks a", "", false},
+		"no etcd":              {before, "[2]", "a b c", "asks b psql-etcd-b: asks a psql-etcd-a: asks c psql-etcd-c: etcd reserves no timeline", "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wal := t.TempDir() + "/"
+			if c.knows != "" {
+				if err := os.WriteFile(wal+"00000002.history", []byte(c.knows), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cmd := exec.Command("python3", "-uc", promoting, string(script), wal, c.taken, c.down)
+			out, err := cmd.CombinedOutput()
+			third, _ := os.ReadFile(filepath.Join(wal, "00000003.history"))
+			if got := strings.Join(strings.Fields(string(out)), " "); (err != nil) != c.fails || got != c.says || string(third) != c.third {
+				t.Errorf("%v: says %q, want %q; the third timeline's history is %q, want %q", err, got, c.says, third, c.third)
+			}
+		})
+	}
+}
