@@ -12,7 +12,7 @@ import (
 // know which numbers are taken. "down" are those that don't answer.
 const promoting = `
 import base64, builtins, http.client, io, json, os, ssl, subprocess, sys
-text, wal, taken, down = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4].split()
+text, wal, taken, down, leader = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4].split(), sys.argv[5]
 os.environ.update(NODE="b-1", PATRONI_NAME="pod")
 real = open
 builtins.open = lambda path, mode="r": io.StringIO(json.dumps({"etcd3": {"hosts": ["psql-etcd-%s:2379" % n for n in "abc"]}})) if path.endswith("stack.yml") else real(path, mode)
@@ -30,15 +30,20 @@ class Connection:
         if self.host in down:
             raise TimeoutError()
         body = json.loads(body)
-        compare, put = body["compare"][0], body["success"][0]["request_put"]
-        assert compare["target"] == "CREATE" and compare["create_revision"] == "0" and compare["key"] == put["key"]
+        (leads, free), put = body["compare"], body["success"][0]["request_put"]
+        assert free["target"] == "CREATE" and free["create_revision"] == "0" and free["key"] == put["key"]
+        assert leads["target"] == "VALUE" and base64.b64decode(leads["key"]) == b"/service/psql/leader"
         number = int(base64.b64decode(put["key"]).rpartition(b"/")[2])
-        self.answer = {"header": {}} if number in taken else {"header": {}, "succeeded": True}
+        value = base64.b64encode(leader.encode()).decode()
+        if number not in taken and leads["value"] == value:
+            self.answer = {"succeeded": True}
+        else:
+            self.answer = {"responses": [{"response_range": {"kvs": [{"value": value}]} if leader else {}}]}
     def getresponse(self):
         self.read = io.StringIO(json.dumps(self.answer)).read
         return self
 http.client.HTTPSConnection = Connection
-exec(text.replace('"/var/lib/psql/data/pg_wal/"', repr(wal)))
+exec(text.replace('"/var/lib/psql/data/pg_wal/"', repr(wal)).replace("/run/psql/promoting", wal + "promoting"))
 `
 
 // No two members begin a timeline with the same number.
@@ -51,15 +56,18 @@ func TestTimelinesAreReserved(t *testing.T) {
 	for name, c := range map[string]struct {
 		knows       string // the history of timeline 2
 		taken, down string
+		leader      string // in etcd
 		says        string
 		third       string // the history of timeline 3
 		fails       bool
 	}{
-		"the first":            {"", "[]", "", "asks b", "", false},
-		"the next":             {before, "[2]", "", "asks b", "", false},
-		"taken":                {before, "[2, 3]", "", "asks b timeline 3 is another member's asks b", before + "2\t0/61000A0\tanother member has begun it\n", false},
-		"its own etcd is away": {before, "[2]", "b", "asks b psql-etcd-b: asks a", "", false},
-		"no etcd":              {before, "[2]", "a b c", "asks b psql-etcd-b: asks a psql-etcd-a: asks c psql-etcd-c: etcd reserves no timeline", "", true},
+		"the first":            {"", "[]", "", "pod", "asks b", "", false},
+		"the next":             {before, "[2]", "", "pod", "asks b", "", false},
+		"taken":                {before, "[2, 3]", "", "pod", "asks b timeline 3 is another member's asks b", before + "2\t0/61000A0\tanother member has begun it\n", false},
+		"its own etcd is away": {before, "[2]", "b", "pod", "asks b psql-etcd-b: asks a", "", false},
+		"no etcd":              {before, "[2]", "a b c", "pod", "asks b psql-etcd-b: asks a psql-etcd-a: asks c psql-etcd-c: etcd reserves no timeline", "", true},
+		"another leads":        {before, "[2]", "", "else", "asks b this member does not lead any more", "", true},
+		"nobody leads":         {before, "[2]", "", "", "asks b this member does not lead any more", "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wal := t.TempDir() + "/"
@@ -68,7 +76,7 @@ func TestTimelinesAreReserved(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			cmd := exec.Command("python3", "-uc", promoting, string(script), wal, c.taken, c.down)
+			cmd := exec.Command("python3", "-uc", promoting, string(script), wal, c.taken, c.down, c.leader)
 			out, err := cmd.CombinedOutput()
 			third, _ := os.ReadFile(filepath.Join(wal, "00000003.history"))
 			if got := strings.Join(strings.Fields(string(out)), " "); (err != nil) != c.fails || got != c.says || string(third) != c.third {

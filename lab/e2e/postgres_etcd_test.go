@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 )
@@ -46,6 +47,31 @@ func etcdAway(l *lab) {
 			}
 		}
 	})
+}
+
+// timelineTaken has a leader hand over while another member has begun the next timeline, as
+// one that was lost right after its promotion. The new leader begins one of its own, and all
+// follow.
+func timelineTaken(l *lab) {
+	copies := l.copies()
+	r, err := l.replication()
+	if err != nil {
+		l.Fatal(err)
+	}
+	taken := r.Leader.Timeline + 1
+	if out, err := l.kube("", "london", "exec", "psql-etcd-london-0", "-c", "etcd", "--", "etcdctl", "put", fmt.Sprint("/psql/timelines/", taken), "nobody"); err != nil {
+		l.Fatal(err, out)
+	}
+	switchOver(l, elsewhere(l))
+	if r, err = l.replication(); err != nil {
+		l.Fatal(err)
+	}
+	if r.Leader.Timeline != taken+1 {
+		l.Errorf("the new leader is on timeline %d, want %d", r.Leader.Timeline, taken+1)
+	}
+	if after := l.copies(); !maps.Equal(after, copies) {
+		l.Errorf("a member has taken a copy: the members' files are\n%v, want\n%v", after, copies)
+	}
 }
 
 // disksLost takes etcd's data away, then psql-master's, then both at once. There is one

@@ -24,6 +24,7 @@ type replication struct {
 	Problems []struct{ Text string }
 	Leader   *struct {
 		Cluster, Pod string
+		Timeline     int
 	}
 	Replicas []replica
 	Losses   []struct {

@@ -12,10 +12,18 @@ import time
 DATA = "/var/lib/psql/data/"
 # Seconds. Who leads has its key for 20 s from its last renewal, which it tries each 6 s.
 HUNG, LOOK = 12, 0.2
+# What timeline.py writes before a promotion, and the most seconds that this may take.
+PROMOTING, LASTS = "/run/psql/promoting", 120
 
 
 def now():
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def leads():
+    if not os.path.exists(DATA + "standby.signal"):
+        return True
+    return os.path.exists(PROMOTING) and time.time() - os.path.getmtime(PROMOTING) < LASTS
 
 
 def end():
@@ -27,7 +35,7 @@ last = now()
 while True:
     time.sleep(LOOK)
     last, hung = now(), now() - last
-    if hung > HUNG and not os.path.exists(DATA + "standby.signal"):
+    if hung > HUNG and leads():
         try:
             end()
             print(f"this leader has hung for {hung:.1f} s: its PostgreSQL is ended", flush=True)

@@ -5,7 +5,7 @@ its promotion, before others have heard of that, the next one would take the sam
 could see any more that the two differ, and who had followed the first would go on after
 the second, with other rows. So numbers are reserved in etcd.
 
-Without etcd's word this fails, and Patroni doesn't promote.
+Without etcd's word that this member leads it fails, and Patroni doesn't promote.
 """
 
 import base64
@@ -21,16 +21,35 @@ TLS = "/etc/psql/etcd/"
 WAL = "/var/lib/psql/data/pg_wal/"
 HOSTS = [host.rpartition(":")[0] for host in json.load(open("/etc/psql/config/stack.yml"))["etcd3"]["hosts"]]
 OWN = "psql-etcd-" + os.environ["NODE"].rpartition("-")[0]
+PROMOTING = "/run/psql/promoting"  # fence.py looks when it was written
+
+
+def encoded(text):
+    return base64.b64encode(text.encode()).decode()
 
 
 def reserve(number):
     """Whether nobody has had it. A request whose answer is lost has it reserved for nobody."""
-    key = base64.b64encode(b"/psql/timelines/%d" % number).decode()
-    value = base64.b64encode(os.environ["PATRONI_NAME"].encode()).decode()
+    key, name = encoded(f"/psql/timelines/{number}"), encoded(os.environ["PATRONI_NAME"])
+    leader = encoded("/service/psql/leader")  # Patroni's
     body = {
-        "compare": [{"key": key, "target": "CREATE", "create_revision": "0"}],
-        "success": [{"request_put": {"key": key, "value": value}}],
+        "compare": [
+            {"key": leader, "target": "VALUE", "value": name},
+            {"key": key, "target": "CREATE", "create_revision": "0"},
+        ],
+        "success": [{"request_put": {"key": key, "value": name}}],
+        "failure": [{"request_range": {"key": leader}}],
     }
+    answer = ask(body)
+    if answer.get("succeeded"):
+        return True
+    found = answer["responses"][0]["response_range"].get("kvs", [])
+    if [one.get("value") for one in found] != [name]:
+        sys.exit("this member does not lead any more")
+    return False
+
+
+def ask(body):
     context = ssl.create_default_context(cafile=TLS + "ca.crt")
     context.load_cert_chain(TLS + "tls.crt", TLS + "tls.key")
     for host in sorted(HOSTS, key=lambda host: host != OWN):
@@ -40,7 +59,7 @@ def reserve(number):
             response = connection.getresponse()
             answer = json.load(response)
             if response.status == 200:
-                return answer.get("succeeded", False)
+                return answer
             print(f"{host}: {answer}", file=sys.stderr)
         except (OSError, HTTPException) as error:
             print(f"{host}: {error}", file=sys.stderr)
@@ -52,6 +71,7 @@ def history(number):
 
 
 def main():
+    open(PROMOTING, "w").close()
     known = [int(name[:8], 16) for name in os.listdir(WAL) if re.fullmatch("[0-9A-F]{8}.history", name)]
     current = max(known, default=1)
     number = current + 1
