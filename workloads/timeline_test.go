@@ -13,7 +13,9 @@ import (
 const promoting = `
 import base64, builtins, http.client, io, json, os, ssl, subprocess, sys
 text, wal, taken, down, leader = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4].split(), sys.argv[5]
-os.environ.update(NODE="b-1", PATRONI_NAME="pod")
+sys.argv[1:] = ["pod"]
+os.environ["NODE"] = "b-1"
+os.environ.pop("PATRONI_NAME", None) # Patroni takes it away
 real = open
 builtins.open = lambda path, mode="r": io.StringIO(json.dumps({"etcd3": {"hosts": ["psql-etcd-%s:2379" % n for n in "abc"]}})) if path.endswith("stack.yml") else real(path, mode)
 subprocess.run = lambda command, **options: subprocess.CompletedProcess(command, 0, "0/61000A0\n")

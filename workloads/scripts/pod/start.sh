@@ -28,7 +28,7 @@ main() {
 	done
 	cat >"$folder/40-pod.yml" <<-END
 		tags: {cloud: $cluster, failover_priority: $priority}
-		postgresql: {bin_name: {pg_ctl: /run/psql/pg_ctl, pg_rewind: /run/psql/pg_rewind}, pre_promote: python3 -IS /etc/psql/scripts/timeline.py}
+		postgresql: {bin_name: {pg_ctl: /run/psql/pg_ctl, pg_rewind: /run/psql/pg_rewind}, pre_promote: python3 -IS /etc/psql/scripts/timeline.py $PATRONI_NAME}
 	END
 
 	patroni "$folder" &

@@ -5,7 +5,8 @@ its promotion, before others have heard of that, the next one would take the sam
 could see any more that the two differ, and who had followed the first would go on after
 the second, with other rows. So numbers are reserved in etcd.
 
-Without etcd's word that this member leads it fails, and Patroni doesn't promote.
+Without etcd's word that this member leads it fails, and Patroni doesn't promote. The
+argument is the member's name: Patroni takes its own variables out of what it hands on.
 """
 
 import base64
@@ -30,7 +31,7 @@ def encoded(text):
 
 def reserve(number):
     """Whether nobody has had it. A request whose answer is lost has it reserved for nobody."""
-    key, name = encoded(f"/psql/timelines/{number}"), encoded(os.environ["PATRONI_NAME"])
+    key, name = encoded(f"/psql/timelines/{number}"), encoded(sys.argv[1])
     leader = encoded("/service/psql/leader")  # Patroni's
     body = {
         "compare": [
