@@ -59,7 +59,7 @@ func TestLeadersLiveApart(t *testing.T) {
 		"a bit farther":         {"c", `{"a": 0.001, "b": 0.012, "c": 0.06}`, "", ""},
 		"by a busy link":        {"b", `{"a": 0.001, "b": 0.6, "c": 0.14}`, "", ""},
 		"one is away":           {"a", `{"a": 0.001, "b": 0.012, "c": null}`, "", ""},
-		"nobody leads":          {"", `{"a": 0.001, "b": 0.012, "c": 0.14}`, "", ""},
+		"no leader":             {"", `{"a": 0.001, "b": 0.012, "c": 0.14}`, "", ""},
 		"the only one":          {"a", `{"a": 0.001}`, "", ""},
 		"no member in the same": {"c", `{"b": 0.012, "c": 0.14, "d": 0.013}`, "", ""},
 	} {

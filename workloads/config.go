@@ -106,7 +106,7 @@ func (b *builder) stack() any {
 
 // dynamic is what Patroni keeps in etcd, for all members: from there they follow it.
 // The times make a leader that is lost replaced after about 20 s: see
-// docs/postgres.md.
+// docs/postgres.md. What scripts/pod/fence.py calls hung follows from ttl and loop_wait.
 func (b *builder) dynamic() map[string]any {
 	parameters := map[string]string{}
 	maps.Copy(parameters, b.args.Parameters)

@@ -20,12 +20,12 @@ func TestPromotionIsAwaited(t *testing.T) {
 		asks     int
 		fails    bool
 	}{
-		"promoted":        {"in production", "0", promote, 3, "t", 2, false},
-		"not in time":     {"in archive recovery", "0", promote, 21, "t", 2, false},
-		"nobody follows":  {"in production", "0", promote, 3, "f", 21, false},
-		"it can't":        {"in production", "1", promote, 0, "t", 0, true},
-		"another command": {"in production", "0", []string{"reload", "-D", "data"}, 0, "t", 0, false},
-		"that fails, too": {"in production", "1", []string{"reload", "-D", "data"}, 0, "t", 0, true},
+		"promoted":           {"in production", "0", promote, 3, "t", 2, false},
+		"not in time":        {"in archive recovery", "0", promote, 21, "t", 2, false},
+		"no replica follows": {"in production", "0", promote, 3, "f", 21, false},
+		"it can't":           {"in production", "1", promote, 0, "t", 0, true},
+		"another command":    {"in production", "0", []string{"reload", "-D", "data"}, 0, "t", 0, false},
+		"that fails, too":    {"in production", "1", []string{"reload", "-D", "data"}, 0, "t", 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := scripttest.New(t)

@@ -69,7 +69,7 @@ func TestTimelinesAreReserved(t *testing.T) {
 		"its own etcd is away": {before, "[2]", "b", "pod", "asks b psql-etcd-b: asks a", "", false},
 		"no etcd":              {before, "[2]", "a b c", "pod", "asks b psql-etcd-b: asks a psql-etcd-a: asks c psql-etcd-c: etcd reserves no timeline", "", true},
 		"another leads":        {before, "[2]", "", "else", "asks b this member does not lead any more", "", true},
-		"nobody leads":         {before, "[2]", "", "", "asks b this member does not lead any more", "", true},
+		"no leader":            {before, "[2]", "", "", "asks b this member does not lead any more", "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wal := t.TempDir() + "/"

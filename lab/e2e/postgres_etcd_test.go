@@ -49,9 +49,9 @@ func etcdAway(l *lab) {
 	})
 }
 
-// timelineTaken has a leader hand over while another member has begun the next timeline, as
-// one that was lost right after its promotion. The new leader begins one of its own, and all
-// follow.
+// timelineTaken switches over while the number of the next timeline is reserved, as by a
+// leader that was lost right after its promotion. The new leader takes the number after it, and
+// all replicas follow without a new copy.
 func timelineTaken(l *lab) {
 	copies := l.copies()
 	r, err := l.replication()
@@ -59,7 +59,8 @@ func timelineTaken(l *lab) {
 		l.Fatal(err)
 	}
 	taken := r.Leader.Timeline + 1
-	if out, err := l.kube("", "london", "exec", "psql-etcd-london-0", "-c", "etcd", "--", "etcdctl", "put", fmt.Sprint("/psql/timelines/", taken), "nobody"); err != nil {
+	key := fmt.Sprint("/psql/timelines/", taken)
+	if out, err := l.kube("", "london", "exec", "psql-etcd-london-0", "-c", "etcd", "--", "etcdctl", "put", key, "a lost leader"); err != nil {
 		l.Fatal(err, out)
 	}
 	switchOver(l, elsewhere(l))

@@ -1,7 +1,7 @@
-# PostgreSQL's pg_ctl, as Patroni calls it. Patroni looks once a second whether a promotion
-# is complete, and lets no client write before: when this ends it mostly is. Then Patroni
-# decides which replicas commits wait for. Where none follows yet, all that were there before
-# count for two loop_waits more, those that are lost too: so this waits for the first.
+# PostgreSQL's pg_ctl, as Patroni calls it. Patroni checks once a second whether a promotion
+# is complete, and does nothing else meanwhile: when this ends it mostly is. Then Patroni
+# decides which replicas commits wait for. If none follows yet, commits wait for those that
+# were there before, lost ones included, for up to two loop_waits. So this waits for the first.
 set -u
 
 main() {

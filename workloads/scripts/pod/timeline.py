@@ -1,12 +1,12 @@
 """Reserves the number of the timeline that this member is about to begin as the leader.
 
-PostgreSQL takes the first number that it hasn't heard of. Where a leader is lost right after
-its promotion, before others have heard of that, the next one would take the same: nobody
-could see any more that the two differ, and who had followed the first would go on after
-the second, with other rows. So numbers are reserved in etcd.
+PostgreSQL takes the first number that it doesn't know. If a leader is lost right after its
+promotion, before any other member knows of it, the next leader would take the same number.
+The two timelines would look alike, and a replica of the first would follow the second
+without being rewound, with different rows. So numbers are reserved in etcd.
 
-Without etcd's word that this member leads it fails, and Patroni doesn't promote. The
-argument is the member's name: Patroni takes its own variables out of what it hands on.
+It fails, and Patroni doesn't promote, unless etcd confirms that this member is the leader.
+The argument is the member's name: Patroni removes its own variables from the environment.
 """
 
 import base64
@@ -30,7 +30,7 @@ def encoded(text):
 
 
 def reserve(number):
-    """Whether nobody has had it. A request whose answer is lost has it reserved for nobody."""
+    """Whether the number was free. If the answer is lost it counts as taken, which is safe."""
     key, name = encoded(f"/psql/timelines/{number}"), encoded(sys.argv[1])
     leader = encoded("/service/psql/leader")  # Patroni's
     body = {
