@@ -33,6 +33,8 @@ func TestLongPostgresFaults(t *testing.T) {
 	l.steps(t, []part{
 		{name: "up", run: postgresUp},
 		{name: "2 GB at once", run: bulkInserted},
+		{name: "a cloud hangs as its member begins to lead", run: hungLeaders},
+		{name: "Patroni hangs", run: hungPatroni},
 		{name: "many random faults", run: func(l *lab) { randomFaults(l, seed(l), longFaults) }},
 		{name: "many random faults far from each other", run: farFaults},
 	})
@@ -62,6 +64,15 @@ func fewFaults(l *lab) { randomFaults(l, shortSeed, shortFaults) }
 
 func randomFaults(l *lab, s uint64, n int) {
 	fmt.Printf("--- %d faults: HYBRID_FAULT_SEED=%d\n", n, s)
+	underClients(l, fmt.Sprintf("seed %d", s), func() error {
+		clusters := []string{"america", "frankfurt", "london"}
+		return faults.Run(l.ctx, &cloudWorld{l}, faults.Schedule(s, clusters, []string{"frankfurt", "london"}, n), say)
+	})
+}
+
+// underClients does something while clients in all clouds write and read, and judges what
+// they have seen.
+func underClients(l *lab, what string, do func() error) {
 	l.eventually(wellIn, func() error { return l.follow("", seeds) })
 	cluster, pod := l.leader()
 	if _, err := l.psql(cluster, pod, "DROP TABLE IF EXISTS faults; CREATE TABLE faults (row bigint PRIMARY KEY); INSERT INTO faults VALUES (-1)"); err != nil {
@@ -70,10 +81,8 @@ func randomFaults(l *lab, s uint64, n int) {
 	history := &faults.History{}
 	end := l.startClients(history)
 	l.eventually(20*time.Second, func() error { return everyClient(history) })
-	world := &cloudWorld{l}
-	clusters := []string{"america", "frankfurt", "london"}
-	if err := faults.Run(l.ctx, world, faults.Schedule(s, clusters, []string{"frankfurt", "london"}, n), say); err != nil {
-		l.Errorf("seed %d: %v", s, err)
+	if err := do(); err != nil {
+		l.Errorf("%s: %v", what, err)
 	}
 	start := time.Now()
 	l.eventually(wellIn, func() error { return l.follow("", seeds) })
@@ -85,13 +94,13 @@ func randomFaults(l *lab, s uint64, n int) {
 	}
 	verdict := history.Judge(l.rows(r.Leader.Cluster, r.Leader.Pod))
 	if err := verdict.Err(); err != nil {
-		l.Errorf("seed %d: %v", s, err)
+		l.Errorf("%s: %v", what, err)
 	}
 	for _, x := range r.Replicas {
 		// It may have the last rows a moment later.
 		l.eventually(30*time.Second, func() error {
 			if n := len(history.Judge(l.rows(x.Cluster, x.Pod)).Lost); n > 0 {
-				return fmt.Errorf("seed %d: %s in %s lacks %d acknowledged rows", s, x.Pod, x.Cluster, n)
+				return fmt.Errorf("%s: %s in %s lacks %d acknowledged rows", what, x.Pod, x.Cluster, n)
 			}
 			return nil
 		})

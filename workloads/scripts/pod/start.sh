@@ -38,7 +38,7 @@ main() {
 	apart &
 	sh /etc/psql/scripts/heal.sh $pid &
 	sh /etc/psql/scripts/wake.sh $pid &
-	python3 -IS /etc/psql/scripts/fence.py &
+	python3 -IS /etc/psql/scripts/fence.py $pid &
 	python3 /etc/psql/scripts/backup.py &
 	# A signal ends the wait, and not Patroni.
 	while kill -0 $pid 2>/dev/null; do wait $pid; done
