@@ -151,3 +151,38 @@ func (l *lab) restarts(cluster, name string) int32 {
 	}
 	return 0
 }
+
+// copyCut cuts a replica off while it copies the leader's database. What the leader says
+// meanwhile, and that it gives up, never arrives: the copy has to find that out by itself.
+func copyCut(l *lab) {
+	cluster := elsewhere(l)
+	name := l.replicaPods(cluster)[0]
+	p, err := l.cluster(cluster).CoreV1().Pods("default").Get(l.ctx, name, metav1.GetOptions{})
+	if err != nil {
+		l.Fatal(err)
+	}
+	machine, err := l.machine(p.Spec.NodeName)
+	if err != nil {
+		l.Fatal(err)
+	}
+	on := func(command string) {
+		l.Helper()
+		if out, err := l.host.Exec(l.ctx, machine, "sh", "-c", command); err != nil {
+			l.Fatalf("%v: %s", err, out)
+		}
+	}
+	again := l.hybrid("postgres", "reinit", name)
+	if err := again.Start(); err != nil {
+		l.Fatal(err)
+	}
+	defer func() {
+		_ = again.Process.Kill() // it waits for the copy
+		_ = again.Wait()
+	}()
+	on("timeout 60 sh -c 'until pkill -STOP -x pg_basebackup; do sleep 0.02; done'")
+	end := cut(l, cluster)
+	on("pkill -CONT -x pg_basebackup")
+	l.rest(30 * time.Second) // the leader has given up by then
+	end()
+	l.streamAgain("a copy was cut off", "", seeds)
+}

@@ -35,6 +35,7 @@ func TestLongPostgresFaults(t *testing.T) {
 		{name: "2 GB at once", run: bulkInserted},
 		{name: "a cloud hangs as its member begins to lead", run: hungLeaders},
 		{name: "Patroni hangs", run: hungPatroni},
+		{name: "a copy is cut off", run: copyCut},
 		{name: "many random faults", run: func(l *lab) { randomFaults(l, seed(l), longFaults) }},
 		{name: "many random faults far from each other", run: farFaults},
 	})

@@ -31,6 +31,11 @@ main() {
 		postgresql: {bin_name: {pg_ctl: /run/psql/pg_ctl, pg_rewind: /run/psql/pg_rewind}, pre_promote: python3 -IS /etc/psql/scripts/timeline.py $PATRONI_NAME}
 	END
 
+	# What pg_rewind, a copy or Patroni asks of a member that is then cut off has no end by
+	# itself. libpq takes from here what a connection leaves open.
+	printf '[psql]\nconnect_timeout=5\nkeepalives_idle=5\nkeepalives_interval=3\nkeepalives_count=3\ntcp_user_timeout=10000\n' >/run/psql/service.conf
+	export PGSERVICE=psql PGSERVICEFILE=/run/psql/service.conf
+
 	patroni "$folder" &
 	pid=$!
 	trap 'kill -TERM $pid' TERM INT
