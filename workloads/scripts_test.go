@@ -14,7 +14,7 @@ func TestMain(m *testing.M) { scripttest.Main(m) }
 
 func TestScriptsAreShell(t *testing.T) {
 	files, err := scripts.ReadDir("scripts/pod")
-	if err != nil || len(files) != 17 {
+	if err != nil || len(files) != 18 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, f := range files {

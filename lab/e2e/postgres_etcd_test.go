@@ -49,26 +49,37 @@ func etcdAway(l *lab) {
 	})
 }
 
-// timelineTaken switches over while the number of the next timeline is reserved, as by a
-// leader that was lost right after its promotion. The new leader takes the number after it, and
-// all replicas follow without a new copy.
+// taken is how many numbers of timelines are reserved: each is a question to etcd more.
+const taken = 3
+
+// timelineTaken switches over while the numbers of the next timelines are reserved, as by
+// leaders that were lost right after their promotion. The new leader takes the number after them,
+// none of them is among its ancestors, and all replicas follow without a new copy.
 func timelineTaken(l *lab) {
 	copies := l.copies()
 	r, err := l.replication()
 	if err != nil {
 		l.Fatal(err)
 	}
-	taken := r.Leader.Timeline + 1
-	key := fmt.Sprint("/psql/timelines/", taken)
-	if out, err := l.kube("", "london", "exec", "psql-etcd-london-0", "-c", "etcd", "--", "etcdctl", "put", key, "a lost leader"); err != nil {
-		l.Fatal(err, out)
+	before := r.Leader.Timeline
+	for n := range taken {
+		if out, err := l.kube("", "london", "exec", "psql-etcd-london-0", "-c", "etcd", "--", "etcdctl", "put", fmt.Sprint("/psql/timelines/", before+1+n), "a lost leader"); err != nil {
+			l.Fatal(err, out)
+		}
 	}
 	switchOver(l, elsewhere(l))
 	if r, err = l.replication(); err != nil {
 		l.Fatal(err)
 	}
-	if r.Leader.Timeline != taken+1 {
-		l.Errorf("the new leader is on timeline %d, want %d", r.Leader.Timeline, taken+1)
+	if want := before + taken + 1; r.Leader.Timeline != want {
+		l.Errorf("the new leader is on timeline %d, want %d", r.Leader.Timeline, want)
+	}
+	history, err := l.kube("", r.Leader.Cluster, "exec", r.Leader.Pod, "-c", "postgres", "--", "cat", fmt.Sprintf("/var/lib/psql/data/pg_wal/%08X.history", r.Leader.Timeline))
+	if err != nil {
+		l.Fatal(err)
+	}
+	if lines := strings.Split(history, "\n"); !strings.HasPrefix(lines[len(lines)-1], fmt.Sprint(before, "\t")) {
+		l.Errorf("the new leader's timeline comes from %q, want timeline %d", lines[len(lines)-1], before)
 	}
 	if after := l.copies(); !maps.Equal(after, copies) {
 		l.Errorf("a member has taken a copy: the members' files are\n%v, want\n%v", after, copies)

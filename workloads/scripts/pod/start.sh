@@ -22,13 +22,13 @@ main() {
 	priority=1
 	[ "$cluster" != "$(cat $config/master)" ] || priority=2
 	# A ConfigMap's files are no programs.
-	for name in ctl rewind; do
+	for name in ctl rewind server; do
 		printf '#!/bin/sh\nexec sh /etc/psql/scripts/%s.sh "$@"\n' $name >/run/psql/pg_$name
 		chmod +x /run/psql/pg_$name
 	done
 	cat >"$folder/40-pod.yml" <<-END
 		tags: {cloud: $cluster, failover_priority: $priority}
-		postgresql: {bin_name: {pg_ctl: /run/psql/pg_ctl, pg_rewind: /run/psql/pg_rewind}, pre_promote: python3 -IS /etc/psql/scripts/timeline.py $PATRONI_NAME}
+		postgresql: {bin_name: {pg_ctl: /run/psql/pg_ctl, pg_rewind: /run/psql/pg_rewind, postgres: /run/psql/pg_server}, pre_promote: python3 -IS /etc/psql/scripts/timeline.py $PATRONI_NAME}
 	END
 
 	# What pg_rewind, a copy or Patroni asks of a member that is then cut off has no end by
