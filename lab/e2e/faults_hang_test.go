@@ -36,9 +36,11 @@ func hungLeaders(l *lab) {
 
 func hungLeader(l *lab, after time.Duration) error {
 	if now, _ := l.leader(); now == "london" {
-		if _, err := l.ask("postgres", "switchover", "--to", "frankfurt"); err != nil {
+		// A replica that has just come back may not lead yet.
+		l.eventually(streamLimit, func() error {
+			_, err := l.ask("postgres", "switchover", "--to", "frankfurt")
 			return err
-		}
+		})
 	}
 	l.eventually(streamLimit, func() error { return l.follow("frankfurt", seeds) })
 	leads, err := l.getsLead("london")
