@@ -18,17 +18,22 @@ func TestHeal(t *testing.T) {
 		t.Fatal(err)
 	}
 	const title = "postgres: psql: startup recovering 00000006000000000000000%d\x00"
+	const waiting = `case "$*" in *primary_conninfo*) echo host=leader;; *IDENTIFY*) ;; *) echo 0/3400018;; esac`
 	for name, c := range map[string]struct {
 		ready  int    // how pg_isready ends
 		title  string // the server's, as it starts
 		moves  bool   // it is another one at each look
 		reinit string // what patronictl does
+		psql   string // what a server that lets clients in says
 		want   int    // copies that are made
 	}{
 		"it stands still":      {ready: 1, title: title, want: 1},
 		"there is no leader":   {ready: 1, title: title, reinit: "exit 1", want: 5},
 		"it replays":           {ready: 1, title: title, moves: true},
 		"it lets clients in":   {ready: 0, title: title},
+		"it doesn't stream":    {ready: 0, title: title, psql: waiting, want: 1},
+		"its leader is away":   {ready: 0, title: title, psql: `case "$*" in *IDENTIFY*) exit 2;; esac; ` + waiting},
+		"it reads an archive":  {ready: 0, title: title, psql: waiting + `; wc -l <${0%/bin/*}/looks`},
 		"it doesn't run":       {ready: 2, title: ""},
 		"it looks at its disk": {ready: 1, title: "postgres: psql: startup\x00"},
 	} {
@@ -43,6 +48,7 @@ func TestHeal(t *testing.T) {
 			}
 			m.Program("pg_isready", fmt.Sprintf("echo >>%[1]s/looks\n%[2]s\n[ $(wc -l <%[1]s/looks) -lt 11 ] || kill %[3]d\nexit %[4]d", m.Dir, next, patroni.Pid, c.ready))
 			m.Program("patronictl", c.reinit)
+			m.Program("psql", c.psql)
 			t.Setenv("PATRONI_NAME", "psql-replica-a")
 			t.Setenv("ROOT", m.Dir)
 			cmd := exec.Command("sh", "-c", string(script), "sh", fmt.Sprint(patroni.Pid))

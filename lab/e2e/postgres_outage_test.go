@@ -119,6 +119,34 @@ func otherCut(l *lab) {
 	}
 }
 
+// awayTooLong cuts a cloud off until the leader has removed what its members lack. They take
+// new copies by themselves, and nobody else does.
+func awayTooLong(l *lab) {
+	l.up(l.postgres(map[string]any{"parameters": map[string]any{
+		"max_wal_senders": "40", "wal_keep_size": "16MB", "max_slot_wal_keep_size": "16MB", "shared_buffers": "16MB", "fsync": "off",
+	}}))
+	leads, leader := l.leader()
+	away := elsewhere(l)
+	before := l.copies()
+	end := cut(l, away)
+	// 60 MB, which the others have before the leader looks what may go.
+	for _, sql := range []string{"CREATE TABLE away AS SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, 60000) n", "CHECKPOINT", "DROP TABLE away; CHECKPOINT"} {
+		if out, err := l.psql(leads, leader, sql); err != nil {
+			l.Fatal(err, out)
+		}
+	}
+	l.rest(10 * time.Second)
+	end()
+	l.eventually(2*streamLimit, func() error { return l.follow(leads, seeds) })
+	after, at := l.copies(), l.databasePods()
+	for member := range at {
+		if renewed := after[member[1]] != before[member[1]]; renewed != (member[0] == away) {
+			l.Errorf("%s of %s has taken a copy: %t", member[1], member[0], renewed)
+		}
+	}
+	l.up()
+}
+
 // leaderDrained evicts the leader: it hands over first.
 func leaderDrained(l *lab) {
 	cluster, pod := l.leader()

@@ -40,6 +40,7 @@ func TestPostgres(t *testing.T) {
 		{name: "etcd is away", run: etcdAway, long: true},
 		{name: "disks are lost", run: disksLost, long: true},
 		{name: "a timeline is another member's", run: timelineTaken, long: true},
+		{name: "replicas are away too long", run: awayTooLong, long: true},
 		{name: "switched over to london", run: switchedOver},
 		{name: "a restore is rehearsed", run: rehearsedRestore},
 	})
