@@ -3,9 +3,10 @@
 # the newest it would wait for these timelines, or not start.
 set -u
 
-log=${ROOT:-}/var/lib/psql/data/pg_wal
-while newest=$(ls "$log" 2>/dev/null | grep -x '[0-9A-F]\{8\}\.history' | tail -n 1) && [ -n "$newest" ] &&
-	tail -n 1 "$log/$newest" | grep -q 'another member has begun it$'; do
-	rm "$log/$newest"
-done
+passed() {
+	for newest in "${ROOT:-}"/var/lib/psql/data/pg_wal/*.history; do :; done
+	tail -n 1 "$newest" 2>/dev/null | grep -q 'another member has begun it$'
+}
+
+while passed; do rm "$newest"; done
 exec postgres "$@"
