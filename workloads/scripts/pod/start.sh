@@ -34,7 +34,7 @@ main() {
 	# What pg_rewind, a copy or Patroni asks of a member that is then cut off has no end by
 	# itself. libpq takes from here what a connection leaves open. 30 s, for a network that
 	# carries a copy is slow.
-	printf '[psql]\nconnect_timeout=5\nkeepalives_idle=10\nkeepalives_interval=5\nkeepalives_count=4\ntcp_user_timeout=30000\n' >/run/psql/service.conf
+	printf '[psql]\nconnect_timeout=30\nkeepalives_idle=10\nkeepalives_interval=5\nkeepalives_count=4\ntcp_user_timeout=30000\n' >/run/psql/service.conf
 	export PGSERVICE=psql PGSERVICEFILE=/run/psql/service.conf
 
 	patroni "$folder" &
