@@ -68,7 +68,7 @@ func TestTimelinesAreReserved(t *testing.T) {
 		"the next":             {before, "[2]", "", "pod", "asks b", "", false},
 		"taken":                {before, "[2, 3]", "", "pod", "asks b timeline 3 is another member's asks b", before + "2\t0/1\tanother member has begun it\n", false},
 		"two are taken":        {before, "[3, 4]", "", "pod", "asks b timeline 3 is another member's asks b timeline 4 is another member's asks b", before + "2\t0/1\tanother member has begun it\n", false},
-		"then etcd is away":    {before, "[2, 3]", "", "else", "asks b this member does not lead any more", "", true},
+		"taken, another leads": {before, "[2, 3]", "", "else", "asks b this member does not lead any more", "", true},
 		"its own etcd is away": {before, "[2]", "b", "pod", "asks b psql-etcd-b: asks a", "", false},
 		"no etcd":              {before, "[2]", "a b c", "pod", "asks b psql-etcd-b: asks a psql-etcd-a: asks c psql-etcd-c: etcd reserves no timeline", "", true},
 		"another leads":        {before, "[2]", "", "else", "asks b this member does not lead any more", "", true},

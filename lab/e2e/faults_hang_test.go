@@ -58,7 +58,7 @@ func hungLeader(l *lab, after time.Duration) error {
 	select {
 	case err = <-leads:
 	case <-time.After(pauseLimit):
-		err = fmt.Errorf("nobody in london leads after %s", pauseLimit)
+		err = fmt.Errorf("no member in london became the leader within %s", pauseLimit)
 	}
 	if err != nil {
 		return err

@@ -7,7 +7,7 @@ const (
 	largeMB = 5000
 	// templateRows of 1 KB, one in a page of 8 KB: a table of 330 MB that costs 43 MB of log. What
 	// comes back after a failover copies the leader's whole log: it is to be as small as ever.
-	// And it copies all maps of free space, 2.5 MB in each database: there are few of these.
+	// pg_rewind also copies all maps of free space, 2.5 MB per database, so there are few databases.
 	templateRows = 40_000
 	copiesMade   = 15
 )

@@ -119,8 +119,8 @@ func otherCut(l *lab) {
 	}
 }
 
-// awayTooLong cuts a cloud off until the leader has removed what its members lack. They take
-// new copies by themselves, and nobody else does.
+// awayTooLong cuts a cloud off until the leader has removed the log that its members need. These
+// members take new copies by themselves, and the others keep theirs.
 func awayTooLong(l *lab) {
 	l.up(l.postgres(map[string]any{"parameters": map[string]any{
 		"max_wal_senders": "40", "wal_keep_size": "16MB", "max_slot_wal_keep_size": "16MB", "shared_buffers": "16MB", "fsync": "off",
