@@ -47,14 +47,8 @@ func hungLeader(l *lab, after time.Duration) error {
 	if err != nil {
 		return err
 	}
-	over := l.hybrid("postgres", "switchover", "--to", "london")
-	if err := over.Start(); err != nil {
-		return err
-	}
-	defer func() {
-		_ = over.Process.Kill() // it waits for what doesn't come
-		_ = over.Wait()
-	}()
+	// It waits for what doesn't come.
+	defer l.begin("postgres", "switchover", "--to", "london")()
 	select {
 	case err = <-leads:
 	case <-time.After(pauseLimit):
@@ -173,14 +167,7 @@ func copyCut(l *lab) {
 			l.Fatalf("%v: %s", err, out)
 		}
 	}
-	again := l.hybrid("postgres", "reinit", name)
-	if err := again.Start(); err != nil {
-		l.Fatal(err)
-	}
-	defer func() {
-		_ = again.Process.Kill() // it waits for the copy
-		_ = again.Wait()
-	}()
+	defer l.begin("postgres", "reinit", name)()
 	on("timeout 60 sh -c 'until pkill -STOP -x pg_basebackup; do sleep 0.02; done'")
 	end := cut(l, cluster)
 	on("pkill -CONT -x pg_basebackup")

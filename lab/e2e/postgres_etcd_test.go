@@ -49,13 +49,11 @@ func etcdAway(l *lab) {
 	})
 }
 
-// taken is how many numbers of timelines are reserved: each is a question to etcd more.
-const taken = 3
-
 // timelineTaken switches over while the numbers of the next timelines are reserved, as by
 // leaders that were lost right after their promotion. The new leader takes the number after them,
 // none of them is among its ancestors, and all replicas follow without a new copy.
 func timelineTaken(l *lab) {
+	const taken = 3 // numbers: each is a question to etcd more
 	copies := l.copies()
 	r, err := l.replication()
 	if err != nil {

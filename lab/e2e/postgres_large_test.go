@@ -5,11 +5,10 @@ import "fmt"
 const (
 	// largeMB is what each member holds afterwards, at least.
 	largeMB = 5000
-	// templateRows of 1 KB, one in a page of 8 KB: a table of 330 MB that costs 43 MB of log. What
-	// comes back after a failover copies the leader's whole log: it is to be as small as ever.
-	// pg_rewind also copies all maps of free space, 2.5 MB per database, so there are few databases.
-	templateRows = 40_000
-	copiesMade   = 15
+	// templateRows of 450 bytes, one in a page of 8 KB: a table of 1.3 GB that costs 80 MB of log.
+	// pg_rewind copies all maps of free space, 2.5 MB per database, so there are few databases.
+	templateRows = 160_000
+	copiesMade   = 3
 )
 
 // filled makes the database a large one. The mesh between the lab's clouds, on two cores,
@@ -21,7 +20,7 @@ func filled(l *lab) {
 		l.Fatal(err)
 	}
 	if _, err := l.in(pod{cluster: cluster, node: leader, name: leader}, fmt.Sprintf(
-		`psql -X -q -v ON_ERROR_STOP=1 -U postgres -d %s -c "CREATE TABLE bulk WITH (fillfactor = 10) AS SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, %d) n"`, large(0), templateRows)); err != nil {
+		`psql -X -q -v ON_ERROR_STOP=1 -U postgres -d %s -c "CREATE TABLE bulk WITH (fillfactor = 10) AS SELECT n, repeat(md5(n::text), 13) FROM generate_series(1, %d) n"`, large(0), templateRows)); err != nil {
 		l.Fatal(err)
 	}
 	for i := range copiesMade {

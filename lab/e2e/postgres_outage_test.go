@@ -122,9 +122,7 @@ func otherCut(l *lab) {
 // awayTooLong cuts a cloud off until the leader has removed the log that its members need. These
 // members take new copies by themselves, and the others keep theirs.
 func awayTooLong(l *lab) {
-	l.up(l.postgres(map[string]any{"parameters": map[string]any{
-		"max_wal_senders": "40", "wal_keep_size": "16MB", "max_slot_wal_keep_size": "16MB", "shared_buffers": "16MB", "fsync": "off",
-	}}))
+	l.up(l.parameter("max_slot_wal_keep_size", "16MB"))
 	leads, leader := l.leader()
 	away := elsewhere(l)
 	before := l.copies()
@@ -135,7 +133,17 @@ func awayTooLong(l *lab) {
 			l.Fatal(err, out)
 		}
 	}
-	l.rest(10 * time.Second)
+	written, err := l.psql(leads, leader, "SELECT pg_current_wal_lsn()")
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.eventually(streamLimit, func() error {
+		kept, err := l.psql(leads, leader, "SELECT count(*) FROM pg_replication_slots WHERE wal_status <> 'lost' AND restart_lsn < '"+written+"'")
+		if err == nil && kept != "0" {
+			err = fmt.Errorf("%s still keeps what %s members lack", leader, kept)
+		}
+		return err
+	})
 	end()
 	l.eventually(2*streamLimit, func() error { return l.follow(leads, seeds) })
 	after, at := l.copies(), l.databasePods()

@@ -135,9 +135,7 @@ func wrongParameters(l *lab) {
 		"work_mem":                 {"64mb", "Valid units for this parameter are"},
 		"shared_preload_libraries": {"nosuch", "could not access file"},
 	} {
-		out, err := l.pulumi("up", "--yes", "--skip-preview", l.postgres(map[string]any{"parameters": map[string]any{
-			"max_wal_senders": "40", "wal_keep_size": "16MB", "shared_buffers": "16MB", "fsync": "off", name: c[0],
-		}}))
+		out, err := l.pulumi("up", "--yes", "--skip-preview", l.parameter(name, c[0]))
 		if err == nil || !strings.Contains(out, c[1]) {
 			l.Errorf("%s: found %v, want one with %q:\n%s", name, err, c[1], tail(out, 20))
 		}
@@ -145,9 +143,7 @@ func wrongParameters(l *lab) {
 	if err := l.follow("", seeds); err != nil {
 		l.Error(err)
 	}
-	l.up(l.postgres(map[string]any{"parameters": map[string]any{
-		"max_wal_senders": "40", "wal_keep_size": "16MB", "shared_buffers": "16MB", "fsync": "off", "TimeZone": "Europe/Berlin",
-	}}))
+	l.up(l.parameter("TimeZone", "Europe/Berlin"))
 	l.eventually(30*time.Second, func() error {
 		zone, err := l.psql("london", "psql-master-0", "SHOW TimeZone")
 		if err == nil && zone != "Europe/Berlin" {

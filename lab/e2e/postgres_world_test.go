@@ -258,6 +258,13 @@ func (l *lab) postgres(settings map[string]any) string {
 	})
 }
 
+// parameter is a settings file in which one of PostgreSQL's parameters differs.
+func (l *lab) parameter(name, value string) string {
+	return l.config(func(all map[string]any) {
+		all["hybrid:postgres"].(map[string]any)["parameters"].(map[string]any)[name] = value
+	})
+}
+
 // databasePods are the addresses of the database's servers, by cluster and pod.
 func (l *lab) databasePods() map[[2]string]string {
 	l.Helper()

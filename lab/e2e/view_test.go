@@ -74,6 +74,20 @@ func (l *lab) hybrid(args ...string) *exec.Cmd {
 	return cmd
 }
 
+// begin starts a command of hybrid, and doesn't wait for its end: the returned function
+// makes one.
+func (l *lab) begin(args ...string) (end func()) {
+	l.Helper()
+	cmd := l.hybrid(args...)
+	if err := cmd.Start(); err != nil {
+		l.Fatal(err)
+	}
+	return func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+}
+
 // status runs `hybrid status`, and returns what it says, its exit status, and how
 // long it took.
 func (l *lab) status() (*observe.Snapshot, int, time.Duration, error) {
