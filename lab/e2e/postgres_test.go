@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,7 @@ func TestPostgres(t *testing.T) {
 		{name: "up", run: postgresUp},
 		{name: "names from every cluster", run: postgresNames},
 		{name: "wrong parameters change nothing", run: wrongParameters, long: true},
+		{name: "max_connections is lowered", run: connectionsLowered, long: true},
 		{name: "the leader's cloud is cut off", run: leaderCut},
 		{name: "another cloud is cut off", run: otherCut},
 		{name: "the leader's node is drained", run: leaderDrained},
@@ -152,6 +154,43 @@ func wrongParameters(l *lab) {
 		return err
 	})
 	l.up()
+}
+
+// connectionsLowered lowers what may not be lower on a replica than it was on its leader. A
+// replica that starts before the leader does follows still, and in the end all members have it.
+func connectionsLowered(l *lab) {
+	copies := l.copies()
+	leads, leader := l.leader()
+	restart := func(members ...string) {
+		l.Helper()
+		if out, err := l.kube("", leads, append([]string{"exec", leader, "-c", "postgres", "--", "patronictl", "restart", "psql", "--force"}, members...)...); err != nil {
+			l.Fatal(err, out)
+		}
+	}
+	had := func(want int) {
+		l.Helper()
+		l.eventually(streamLimit, func() error {
+			for name, n := range l.numbers("SHOW max_connections") {
+				if n != want {
+					return fmt.Errorf("%s has max_connections %d, want %d", name, n, want)
+				}
+			}
+			return l.follow(leads, seeds)
+		})
+	}
+	if said := l.up(l.parameter("max_connections", "50")); !strings.Contains(said, "patronictl restart psql") {
+		l.Errorf("pulumi up doesn't say that members take it at their next start:\n%s", tail(said, 20))
+	}
+	restart(l.replicaPods(elsewhere(l))[0])
+	had(100)
+	restart()
+	had(50)
+	l.up()
+	restart()
+	had(100)
+	if after := l.copies(); !maps.Equal(after, copies) {
+		l.Errorf("a member has taken a copy: the members' files are\n%v, want\n%v", after, copies)
+	}
 }
 
 // switchedOver lets london lead, as it did at first, and frankfurt before if need be:
