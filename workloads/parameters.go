@@ -126,6 +126,12 @@ func (p Parameters) text() string {
 
 func (p Parameters) problems() []string {
 	var out []string
+	// A member that left its leader's log is rewound with its own, from the last checkpoint
+	// before. It takes a copy of the database where that is gone.
+	keep, kept := amount(p["wal_keep_size"])
+	if between, ok := amount(p["max_wal_size"]); ok && kept && keep < between {
+		out = append(out, fmt.Sprintf("parameters: wal_keep_size is %s, and max_wal_size %s: expected no less than that, for a former leader needs its log since its last checkpoint to follow without a new copy", p["wal_keep_size"], p["max_wal_size"]))
+	}
 	for _, name := range slices.Sorted(maps.Keys(p)) {
 		if !parameterName.MatchString(name) {
 			out = append(out, fmt.Sprintf("parameters: %q is no name of a parameter of PostgreSQL", name))

@@ -41,6 +41,26 @@ func TestParameters(t *testing.T) {
 	}
 }
 
+// What is kept of the log lasts for a rewind.
+func TestKeptForRewind(t *testing.T) {
+	for _, c := range []struct{ keep, between, want string }{
+		{"1GB", "64MB", ""},
+		{"1GB", "1024MB", ""},
+		{"1GB", "", ""},
+		{"1GB", "much", ""}, // PostgreSQL's own error is better
+		{"1GB", "2GB", "parameters: wal_keep_size is 1GB, and max_wal_size 2GB: expected no less than that"},
+		{"1000", "1GB", "parameters: wal_keep_size is 1000, and max_wal_size 1GB: expected"},
+	} {
+		p := Parameters{"wal_keep_size": c.keep}
+		if c.between != "" {
+			p["max_wal_size"] = c.between
+		}
+		if got := strings.Join(p.problems(), "; "); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s, %s: found %q, want %q", c.keep, c.between, got, c.want)
+		}
+	}
+}
+
 // Patroni silently passes on others in place of values that are too little for it.
 func TestTooLittle(t *testing.T) {
 	for value, want := range map[string]string{

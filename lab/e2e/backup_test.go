@@ -56,8 +56,6 @@ func (l *lab) backedUp(change func(backup, postgres map[string]any)) string {
 	return l.config(func(settings map[string]any) {
 		backup, postgres := settings["hybrid:backup"].(map[string]any), settings["hybrid:postgres"].(map[string]any)
 		backup["enabled"] = true
-		// So that seven members have room for a database of 1 GB.
-		postgres["parameters"].(map[string]any)["max_wal_size"] = "128MB"
 		if change != nil {
 			change(backup, postgres)
 		}

@@ -5,7 +5,8 @@ import "fmt"
 const (
 	// largeMB is what each member holds afterwards, at least.
 	largeMB = 5000
-	// templateRows of 450 bytes, one in a page of 8 KB: a table of 1.3 GB that costs 80 MB of log.
+	// templateRows of 450 bytes, one in a page of 8 KB: a table of 1.3 GB that costs 80 MB of log,
+	// and no more later: autovacuum leaves it alone.
 	// pg_rewind copies all maps of free space, 2.5 MB per database, so there are few databases.
 	templateRows = 160_000
 	copiesMade   = 3
@@ -20,7 +21,7 @@ func filled(l *lab) {
 		l.Fatal(err)
 	}
 	if _, err := l.in(pod{cluster: cluster, node: leader, name: leader}, fmt.Sprintf(
-		`psql -X -q -v ON_ERROR_STOP=1 -U postgres -d %s -c "CREATE TABLE bulk WITH (fillfactor = 10) AS SELECT n, repeat(md5(n::text), 13) FROM generate_series(1, %d) n"`, large(0), templateRows)); err != nil {
+		`psql -X -q -v ON_ERROR_STOP=1 -U postgres -d %s -c "CREATE TABLE bulk WITH (fillfactor = 10, autovacuum_enabled = off) AS SELECT n, repeat(md5(n::text), 13) FROM generate_series(1, %d) n"`, large(0), templateRows)); err != nil {
 		l.Fatal(err)
 	}
 	for i := range copiesMade {
