@@ -150,6 +150,12 @@ func (b *builder) member(app string, env ...corev1.EnvVarArgs) *corev1.PodTempla
 				// Or kubelet would walk through all data at each start.
 				FsGroupChangePolicy: pulumi.String("OnRootMismatch"),
 			},
+			// After a power cut it starts before the cluster's DNS, and a question to that is lost:
+			// 1 s rather than 5 until the next one.
+			DnsConfig: corev1.PodDNSConfigArgs{Options: corev1.PodDNSConfigOptionArray{
+				corev1.PodDNSConfigOptionArgs{Name: pulumi.String("timeout"), Value: pulumi.String("1")},
+				corev1.PodDNSConfigOptionArgs{Name: pulumi.String("attempts"), Value: pulumi.String("5")},
+			}},
 			// Nothing here talks to Kubernetes.
 			AutomountServiceAccountToken: pulumi.Bool(false), EnableServiceLinks: pulumi.Bool(false),
 			TerminationGracePeriodSeconds: pulumi.Int(60),
