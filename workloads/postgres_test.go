@@ -154,10 +154,14 @@ func TestPods(t *testing.T) {
 	if !strings.Contains(env, "name:PATRONI_POSTGRESQL_LISTEN value:$(POD_IP):5432") || strings.Contains(common, "listen: '*") {
 		t.Errorf("PostgreSQL listens elsewhere than at the pod's address: %s", env)
 	}
-	// Who leads hands over before it goes.
+	// Who leads hands over before it goes, and none waits long for an answer of a DNS that starts.
 	for _, name := range []string{"psql-master kubernetes:apps/v1:StatefulSet", "psql-replica kubernetes:apps/v1:ReplicaSet"} {
-		if got := show(at(resource.NewProperty(r.Made["psql-"+name].Inputs), "spec", "template", "spec", "containers", 0, "lifecycle", "preStop", "exec", "command")); got != "[/bin/sh /etc/psql/scripts/leave.sh]" {
+		spec := at(resource.NewProperty(r.Made["psql-"+name].Inputs), "spec", "template", "spec")
+		if got := show(at(spec, "containers", 0, "lifecycle", "preStop", "exec", "command")); got != "[/bin/sh /etc/psql/scripts/leave.sh]" {
 			t.Errorf("%s: before it stops: %s", name, got)
+		}
+		if got := show(at(spec, "dnsConfig", "options")); got != "[{name:timeout value:1} {name:attempts value:5}]" {
+			t.Errorf("%s: it asks the DNS so: %s", name, got)
 		}
 	}
 	for name, a := range r.Made {
