@@ -40,6 +40,7 @@ func TestLongFailovers(t *testing.T) {
 		{name: "cut off with 5 GB", run: func(l *lab) { lostAgain(l, "cut off with 5 GB", largeFailovers, cut) }},
 		{name: "powered off with 5 GB", run: func(l *lab) { lostAgain(l, "powered off with 5 GB", largeFailovers, powerOff) }},
 		{name: "emptied", run: emptied},
+		{name: "switched over to london", run: switchedOver},
 	})
 	l.leave()
 }

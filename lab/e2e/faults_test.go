@@ -38,6 +38,7 @@ func TestLongPostgresFaults(t *testing.T) {
 		{name: "a copy is cut off", run: copyCut},
 		{name: "many random faults", run: func(l *lab) { randomFaults(l, seed(l), longFaults) }},
 		{name: "many random faults far from each other", run: farFaults},
+		{name: "switched over to london", run: switchedOver},
 	})
 	l.leave()
 }

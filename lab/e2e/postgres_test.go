@@ -79,7 +79,7 @@ func postgresUp(l *lab) {
 			return err
 		})
 	}
-	if _, err := l.psql("london", "psql-master-0", "CREATE TABLE IF NOT EXISTS acked (n integer PRIMARY KEY); INSERT INTO acked VALUES (0)"); err != nil {
+	if _, err := l.psql("london", "psql-master-0", "CREATE TABLE IF NOT EXISTS acked (n integer PRIMARY KEY); INSERT INTO acked VALUES (0) ON CONFLICT DO NOTHING"); err != nil {
 		l.Fatal(err)
 	}
 	l.everywhere([]int{0})
