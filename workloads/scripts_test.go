@@ -66,8 +66,8 @@ frankfurt replica streaming
 func TestUp(t *testing.T) {
 	changed := strings.NewReplacer
 	for name, c := range map[string]struct {
-		list, mesh, try, edit, want string
-		fails                       bool
+		list, later, mesh, try, edit, want string
+		fails                              bool
 	}{
 		"up":                        {list: listed},
 		"one is missing":            {list: changed("replica streaming", "replica creating-replica").Replace(listed), mesh: "-> x established encrypted sleeve (frankfurt-1)", fails: true, want: "1 of 2 members in frankfurt lead or follow"},
@@ -78,14 +78,17 @@ func TestUp(t *testing.T) {
 		"etcd is away for a moment": {list: listed, edit: "[ -e DIR/asked ] || { : >DIR/asked; echo Etcd is not responding properly; exit 1; }"},
 		"wrong settings":            {list: listed, edit: "echo of course; exit 1", fails: true, want: "Patroni does not take its settings: of course"},
 		"a restart is due": {list: changed("running ", "running restart", "replica streaming ", "replica streaming restart").Replace(listed),
-			want: "2 members take some of the parameters at their next start"},
+			want: "members take some of the parameters at their next start: kubectl --context london exec psql-master-0 -- patronictl restart psql --force"},
+		"Patroni finds that later": {list: listed, later: changed("running ", "running restart").Replace(listed), want: "at their next start"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := scripttest.New(t, "kubectl")
 			m.File("list", c.list)
 			m.File("mesh", c.mesh+"\n")
 			m.File("try", c.try)
-			m.Program("kubectl", "case $* in *try.sh*) cat "+m.Dir+"/try; [ ! -s "+m.Dir+"/try ] ;; *edit-config*) :; "+strings.ReplaceAll(c.edit, "DIR", m.Dir)+"\n;; *HTTPSConnection*) cat "+m.Dir+"/list ;; esac")
+			m.File("later", c.later)
+			m.Program("kubectl", "case $* in *try.sh*) cat "+m.Dir+"/try; [ ! -s "+m.Dir+"/try ] ;; *edit-config*) :; "+strings.ReplaceAll(c.edit, "DIR", m.Dir)+"\n;; *HTTPSConnection*) cat "+m.Dir+"/list ;; "+
+				strings.ReplaceAll("*patroni.dynamic.json*) [ ! -s DIR/later ] || { cp DIR/later DIR/list; : >DIR/later; exit 1; } ;; esac", "DIR", m.Dir))
 			m.Program("curl", "cat "+m.Dir+"/mesh")
 			_, stderr, calls, err := m.Run(clouds.Compose(up, map[string]string{
 				"MASTER": "london", "WANT": "frankfurt 2\nlondon 2", "PARAMETERS": "work_mem = '4MB'\n", "DYNAMIC": "{}", "ETCD": "london", "LIST": listScript,

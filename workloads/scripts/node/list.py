@@ -8,10 +8,19 @@ from http.client import HTTPSConnection
 
 context = ssl.create_default_context(cafile="/etc/psql/tls/ca.crt")
 context.check_hostname = False  # members have addresses only
-connection = HTTPSConnection(
-    os.environ["PATRONI_RESTAPI_CONNECT_ADDRESS"], timeout=10, context=context
-)
-connection.request("GET", "/cluster")
-for m in json.load(connection.getresponse())["members"]:
-    restart = "restart" if m.get("pending_restart") else ""
+
+
+def ask(path):
+    connection = HTTPSConnection(
+        os.environ["PATRONI_RESTAPI_CONNECT_ADDRESS"], timeout=10, context=context
+    )
+    connection.request("GET", path)
+    return json.load(connection.getresponse())
+
+
+own = ask("/patroni")
+for m in ask("/cluster")["members"]:
+    # Patroni tells etcd of itself some seconds later.
+    at = own if m["name"] == os.environ["PATRONI_NAME"] else m
+    restart = "restart" if at.get("pending_restart") else ""
     print(m.get("tags", {}).get("cloud"), m["role"], m["state"].replace(" ", "-"), restart)

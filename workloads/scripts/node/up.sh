@@ -20,8 +20,10 @@ main() {
 	# While etcd gets another member it may not answer for seconds.
 	await 20 configure || die "Patroni does not take its settings: $(printf '%s\n' "$SAID" | tail -n 3)"
 	within "" complete
+	# Patroni looks for new settings every few seconds, and knows then what they need.
+	await 20 taken || true
 	restarts=$(list | grep -c ' restart$') || true
-	[ "$restarts" = 0 ] || say "$restarts members take some of the parameters at their next start: patronictl list and patronictl restart psql, in a member's pod (docs/postgres.md)"
+	[ "$restarts" = 0 ] || say "members take some of the parameters at their next start: kubectl --context $MASTER exec psql-master-0 -- patronictl restart psql --force"
 	kube create configmap psql-initialized --from-literal=system=yes --from-literal=etcd="$ETCD" --dry-run=client -o yaml | kube apply -f - >/dev/null
 }
 
@@ -35,6 +37,11 @@ within() {
 list() { inside python3 -ISc "$LIST" </dev/null; }
 
 configure() { printf '%s' "$DYNAMIC" | inside patronictl edit-config psql --force --quiet --replace -; }
+
+# taken says whether this member's Patroni has the settings.
+taken() {
+	printf '%s' "$DYNAMIC" | inside python3 -ISc 'import json, sys; sys.exit(json.load(sys.stdin) != json.load(open("/var/lib/psql/data/patroni.dynamic.json")))'
+}
 
 leader() {
 	members=$(list)
