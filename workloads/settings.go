@@ -53,7 +53,9 @@ func DefaultSettings() Settings {
 		Placement:  map[string]int{},
 		// Replicas may be away for 1 GB of changes, and be behind by 8 GB, before they need
 		// a new copy; and all of them take one, by two connections each, at the same time.
-		Parameters:  Parameters{"wal_keep_size": "1GB", "max_slot_wal_keep_size": "8GB", "max_wal_senders": "40"},
+		// The first vacuum of a new table writes all its pages to the log once more, which
+		// goes from cloud to cloud to each replica: so they are compressed.
+		Parameters:  Parameters{"wal_keep_size": "1GB", "max_slot_wal_keep_size": "8GB", "max_wal_senders": "40", "wal_compression": "on"},
 		Etcd:        map[string]any{},
 		RestoreFrom: RestoreFrom{To: Latest},
 	}

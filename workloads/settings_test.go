@@ -29,7 +29,7 @@ func TestParameters(t *testing.T) {
 	err := json.Unmarshal([]byte(`{"max_connections": 200, "jit": false, "shared_buffers": "1GB", "wal_keep_size": "2GB"}`), &p)
 	want := Parameters{
 		"max_connections": "200", "jit": "false", "shared_buffers": "1GB",
-		"wal_keep_size": "2GB", "max_slot_wal_keep_size": "8GB", "max_wal_senders": "40",
+		"wal_keep_size": "2GB", "max_slot_wal_keep_size": "8GB", "max_wal_senders": "40", "wal_compression": "on",
 	}
 	if !maps.Equal(p, want) || err != nil {
 		t.Errorf("found %v, %v, want %v", p, err, want)
