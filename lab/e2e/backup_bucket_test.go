@@ -21,7 +21,7 @@ import (
 const (
 	maxWAL    = 64
 	wroteMost = 200
-	keptWAL   = 128 + 16 // max_wal_size and wal_keep_size
+	keptWAL   = 8 + 16 // max_wal_size and wal_keep_size
 )
 
 // otherBounds are settings with other keys, and with bounds that ten minutes of a test reach.

@@ -87,7 +87,6 @@ func TestLongMemberBack(t *testing.T) {
 		{name: "a member's control plane is lost", run: func(l *lab) {
 			controlPlaneBack(l, "america", l.config(func(settings map[string]any) {
 				settings["hybrid:backup"].(map[string]any)["enabled"] = true
-				settings["hybrid:postgres"].(map[string]any)["parameters"].(map[string]any)["max_wal_size"] = "128MB"
 				clusters := defaultClusters(l)
 				for _, c := range clusters {
 					if c := c.(map[string]any); c["name"] == "frankfurt" {
