@@ -38,9 +38,9 @@ func TestLongPostgresFaults(t *testing.T) {
 		{name: "a copy is cut off", run: copyCut},
 		{name: "many random faults", run: func(l *lab) { randomFaults(l, seed(l), longFaults) }},
 		{name: "many random faults far from each other", run: farFaults},
-		{name: "switched over to london", run: switchedOver},
 	})
-	l.leave()
+	// The next test gets a lab of its own: for half an hour members keep the log that pods
+	// lack which are gone (Patroni's member_slots_ttl), and what comes back copies all of it.
 }
 
 func seed(l *lab) uint64 {
