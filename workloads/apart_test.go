@@ -7,13 +7,15 @@ import (
 )
 
 // living runs apart.py in PostgreSQL's leader in a, with members of etcd at distances, of
-// which those without one don't answer. It prints what the script says.
+// which those without one don't answer. Patroni has had an answer of etcd so many seconds ago.
+// It prints what the script says.
 const living = `
 import builtins, http.client, io, json, os, ssl, sys, time
-text, leader, distances = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+text, leader, distances, ago = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4])
+sys.argv = ["apart.py"] + sys.argv[5:]
 hosts = ["psql-etcd-%s:2379" % name for name in distances]
 builtins.open = lambda path: io.StringIO(json.dumps({"etcd3": {"hosts": hosts}}))
-os.environ["NODE"] = "a-1"
+os.environ["NODE"], os.environ["PATRONI_RESTAPI_CONNECT_ADDRESS"] = "a-1", "patroni"
 now = 0
 time.monotonic = lambda: now
 ids = {"psql-etcd-" + name: str(n) for n, name in enumerate(distances)}
@@ -23,10 +25,13 @@ class Context:
 ssl.create_default_context = lambda cafile: Context()
 
 class Connection:
-    def __init__(self, host, port, timeout, context):
+    def __init__(self, host, port=0, timeout=0, context=None):
         self.host, self.status = host, 200
-    def request(self, method, path, body):
-        global now
+    def request(self, method, path, body=None):
+        global now, leader
+        if self.host == "patroni":
+            self.answer = {"dcs_last_seen": time.time() - ago if ago >= 0 else 0}
+            return
         distance = distances[self.host[len("psql-etcd-"):]]
         if distance is None:
             raise TimeoutError()
@@ -35,7 +40,12 @@ class Connection:
         if leader:
             self.answer["leader"] = ids["psql-etcd-" + leader]
         if path.endswith("transfer-leadership"):
-            print(self.host, "hands over to", {i: n for n, i in ids.items()}[json.loads(body)["targetID"]])
+            if self.host != "psql-etcd-" + leader:
+                self.status = 503
+                return
+            to = {i: n for n, i in ids.items()}[json.loads(body)["targetID"]]
+            print(self.host, "hands over to", to)
+            leader = to[len("psql-etcd-"):]
         elif not path.endswith("status"):
             self.status = 404
     def getresponse(self):
@@ -67,9 +77,36 @@ func TestLeadersLiveApart(t *testing.T) {
 		if c.to != "" {
 			want = strings.NewReplacer("%from", c.from, "%to", c.to).Replace(moved)
 		}
-		out, err := exec.Command("python3", "-c", living, string(script), c.leader, c.distances).CombinedOutput()
+		out, err := exec.Command("python3", "-c", living, string(script), c.leader, c.distances, "5", "leader").CombinedOutput()
 		if got := strings.TrimSpace(string(out)); err != nil || got != want {
 			t.Errorf("%s: %v: %q, want %q", name, err, got, want)
+		}
+	}
+}
+
+// Patroni takes an etcd that began anew for one that lags, until it has had as many leaders as
+// the former. Every member sees to that: PostgreSQL may have no leader.
+func TestEtcdBeginsAnew(t *testing.T) {
+	script, err := scripts.ReadFile("scripts/pod/apart.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		leader, distances, ago string
+		changes                int
+	}{
+		"anew":                {"b", `{"a": 0.001, "b": 0.012, "c": 0.14}`, "31", 5},
+		"anew, one is away":   {"b", `{"a": null, "b": 0.012, "c": 0.14}`, "31", 5},
+		"as before":           {"a", `{"a": 0.001, "b": 0.012, "c": 0.14}`, "29", 0},
+		"Patroni begins":      {"b", `{"a": 0.001, "b": 0.012, "c": 0.14}`, "-1", 0},
+		"etcd has no leader":  {"", `{"a": 0.001, "b": 0.012, "c": 0.14}`, "31", 0},
+		"the leader is away":  {"b", `{"a": 0.001, "b": null, "c": 0.14}`, "31", 0},
+		"others are not seen": {"a", `{"a": 0.001, "b": null, "c": null}`, "31", 0},
+		"the only one":        {"a", `{"a": 0.001}`, "31", 0},
+	} {
+		out, err := exec.Command("python3", "-c", living, string(script), c.leader, c.distances, c.ago).CombinedOutput()
+		if got := strings.Count(string(out), "hands over"); err != nil || got != c.changes {
+			t.Errorf("%s: %v: %d changes, want %d:\n%s", name, err, got, c.changes, out)
 		}
 	}
 }

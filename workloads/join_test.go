@@ -27,6 +27,42 @@ scope["enter"]()
 print(scope["SETTINGS"]["initial-cluster-state"], *asked)
 `
 
+// An only member that begins anew is another etcd, for Patroni's sake.
+func TestEveryEtcdIsAnother(t *testing.T) {
+	script, err := scripts.ReadFile("scripts/pod/join.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := func(members string) string {
+		out, err := exec.Command("python3", "-c", tokens, string(script), members).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	if first, next := token("a"), token("a"); first == next {
+		t.Errorf("the only member: got %s twice", first)
+	}
+	if first, next := token("abc"), token("abc"); first != next {
+		t.Errorf("of three: got %s and %s, want the same", first, next)
+	}
+}
+
+// tokens runs join.py for psql-etcd-a, one of these members, and prints the token.
+const tokens = `
+import builtins, io, json, os, sys
+os.environ["NAME"] = "psql-etcd-a"
+settings = {"initial-cluster": ",".join("psql-etcd-%s=https://psql-etcd-%s:2380" % (n, n) for n in sys.argv[2]), "initial-cluster-token": "psql",
+    "initial-advertise-peer-urls": "NAME", "advertise-client-urls": "NAME"}
+class File(io.StringIO):
+    def __exit__(self, *error): print(json.loads(self.getvalue())["initial-cluster-token"])
+builtins.open = lambda path, mode="r": File() if mode == "w" else io.StringIO(json.dumps(settings))
+scope = {"enter": None}
+exec(sys.argv[1].replace("\nmain()\n", "\n"), scope)
+scope["enter"] = lambda: None
+scope["main"]()
+`
+
 // One of the first members begins with the others, however late; one that has lost its
 // data is let in once more.
 func TestJoin(t *testing.T) {

@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -93,6 +96,10 @@ func disksLost(l *lab) {
 		l.Fatal(err)
 	}
 	before := l.systems()
+	// Patroni passes over an etcd that has had fewer leaders than the one before.
+	for range 4 {
+		l.etcdLeaderMoves()
+	}
 	for _, what := range []string{"etcd", "master", "etcd and master"} {
 		if strings.Contains(what, "etcd") {
 			for cluster := range want {
@@ -109,6 +116,41 @@ func disksLost(l *lab) {
 		}
 		fmt.Printf("--- %s was lost: all members have the database\n", what)
 	}
+}
+
+// etcdLeaderMoves has another member of etcd lead.
+func (l *lab) etcdLeaderMoves() {
+	l.Helper()
+	etcdctl := func(cluster string, args ...string) string {
+		out, err := l.kube("", cluster, append([]string{"exec", "psql-etcd-" + cluster + "-0", "-c", "etcd", "--", "etcdctl"}, args...)...)
+		if err != nil {
+			l.Fatal(err, out)
+		}
+		return out
+	}
+	type member struct {
+		Endpoint string
+		Status   struct {
+			Header struct {
+				ID uint64 `json:"member_id"`
+			}
+			Leader uint64
+		}
+	}
+	var members []member
+	if err := json.Unmarshal([]byte(etcdctl("london", "endpoint", "status", "--cluster", "--write-out", "json")), &members); err != nil {
+		l.Fatal(err)
+	}
+	leads := func(m member) bool { return m.Status.Header.ID == m.Status.Leader }
+	from, to := slices.IndexFunc(members, leads), slices.IndexFunc(members, func(m member) bool { return !leads(m) })
+	if from < 0 || to < 0 {
+		l.Fatalf("etcd has no leader and another: %+v", members)
+	}
+	u, err := url.Parse(members[from].Endpoint)
+	if err != nil {
+		l.Fatal(err)
+	}
+	etcdctl(strings.TrimPrefix(u.Hostname(), "psql-etcd-"), "move-leader", fmt.Sprintf("%x", members[to].Status.Header.ID))
 }
 
 // lose deletes the data of a StatefulSet's pod, and the pod, without a word before.

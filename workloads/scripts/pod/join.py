@@ -6,6 +6,7 @@ were, asks the others to let it in. NAME is the member's.
 
 import json
 import os
+import secrets
 import shutil
 import ssl
 import sys
@@ -67,6 +68,10 @@ def enter():
 
 def main():
     SETTINGS["name"] = NAME
+    # Each new etcd is another. Patroni would take one that began anew, without data, for the
+    # former, and for one that lags. Several members can't agree on this: see apart.py.
+    if len(URLS) == 1:
+        SETTINGS["initial-cluster-token"] = secrets.token_hex(8)
     for what in ("initial-advertise-peer-urls", "advertise-client-urls"):
         SETTINGS[what] = SETTINGS[what].replace("NAME", NAME)
     while True:

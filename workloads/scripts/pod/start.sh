@@ -66,11 +66,18 @@ files() { cat /etc/psql/*/* 2>/dev/null | cksum; }
 
 leads() { [ "$(psql -XAtq -U postgres -c 'SELECT pg_is_in_recovery()' 2>/dev/null)" = f ]; }
 
-# apart sees to it that one cloud doesn't have both leaders, PostgreSQL's and etcd's.
+# apart sees to it that one cloud doesn't have both leaders, PostgreSQL's and etcd's, and
+# that Patroni believes etcd. The latter may be why there is no leader.
 apart() {
+	looks=0
 	while kill -0 $pid 2>/dev/null; do
 		sleep 10
-		! leads || python3 -IS /etc/psql/scripts/apart.py
+		looks=$(((looks + 1) % 6))
+		if leads; then
+			python3 -IS /etc/psql/scripts/apart.py leader
+		elif [ $looks = 0 ]; then
+			python3 -IS /etc/psql/scripts/apart.py
+		fi
 	done
 }
 
